@@ -1,0 +1,29 @@
+// File: validate.h
+//
+// What a RunSpec must satisfy, whoever wrote it. The suite parser produces only
+// valid tests; the coordinator checks again with this same code, since a client may
+// be of another make.
+
+#ifndef COMMON_POLICY_VALIDATE_H_
+#define COMMON_POLICY_VALIDATE_H_
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "picket/v1/run.pb.h"
+#include "picket/v1/suite.pb.h"
+
+namespace picket {
+
+// InvalidArgument naming suite, test and field; ResourceExhausted naming the limit.
+absl::Status ValidateTest(const v1::Test& test);
+absl::Status ValidateRunSpec(const v1::RunSpec& spec);
+
+// Names, as the suite file has them, of what the test uses and this build does not
+// run; empty = everything. `run` refuses by these names; nothing is ignored.
+std::vector<std::string> UnsupportedFeatures(const v1::Test& test);
+
+}  // namespace picket
+
+#endif  // COMMON_POLICY_VALIDATE_H_
