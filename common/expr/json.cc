@@ -1,0 +1,418 @@
+#include "common/expr/json.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/random.h"
+#include "common/expr/limits.h"
+
+namespace picket {
+namespace {
+
+// Builds the tree while the text is read, and stops at the first bound reached. Members are
+// appended directly: ordered_json's own insertion searches linearly, which an object of a
+// million members turns into hours.
+class BoundedBuilder : public nlohmann::json_sax<Json> {
+ public:
+  explicit BoundedBuilder(JsonBounds bounds) : bounds_(bounds) {}
+
+  bool null() override { return Add(Json(nullptr)) != nullptr; }
+  bool boolean(bool value) override { return Add(Json(value)) != nullptr; }
+  bool number_integer(number_integer_t value) override { return Add(Json(value)) != nullptr; }
+  bool number_unsigned(number_unsigned_t value) override { return Add(Json(value)) != nullptr; }
+  bool number_float(number_float_t value, const string_t&) override {
+    return Add(Json(value)) != nullptr;
+  }
+  bool string(string_t& value) override { return Add(Json(std::move(value))) != nullptr; }
+  bool binary(binary_t&) override { return false; }
+
+  bool start_object(size_t) override { return Open(Json::object()); }
+  bool start_array(size_t) override { return Open(Json::array()); }
+  bool end_object() override { return Close(); }
+  bool end_array() override { return Close(); }
+
+  bool key(string_t& name) override {
+    Frame& frame = stack_.back();
+    auto& members = *frame.container->get_ptr<Json::object_t*>();
+    if (frame.index.empty()) {
+      for (size_t i = 0; i < members.size(); ++i) {
+        if (members[i].first == name) return Select(frame, i);
+      }
+      if (members.size() >= kIndexFrom) {
+        for (size_t i = 0; i < members.size(); ++i) frame.index[members[i].first] = i;
+      }
+    } else if (auto it = frame.index.find(name); it != frame.index.end()) {
+      return Select(frame, it->second);
+    }
+    if (!frame.index.empty()) frame.index[name] = members.size();
+    frame.member = members.size();
+    members.emplace_back(std::move(name), Json(nullptr));
+    return true;
+  }
+
+  bool parse_error(size_t position, const std::string& token,
+                   const nlohmann::detail::exception& error) override {
+    // nlohmann counts the bytes read, so the offending one is the last of them.
+    const size_t offset = position == 0 ? 0 : position - 1;
+    absl::string_view reason = error.what();
+    if (size_t at = reason.find("] "); at != absl::string_view::npos) reason.remove_prefix(at + 2);
+    if (size_t at = reason.find(": "); at != absl::string_view::npos &&
+                                       reason.substr(0, 11) == "parse error") {
+      reason.remove_prefix(at + 2);
+    }
+    status_ = absl::InvalidArgumentError(
+        absl::StrCat("not valid JSON at byte ", offset, ": ", reason));
+    return false;
+  }
+
+  absl::StatusOr<Json> Finish(bool complete) {
+    if (!status_.ok()) return status_;
+    if (!complete) return absl::InvalidArgumentError("not valid JSON at byte 0: no value");
+    return std::move(root_);
+  }
+
+ private:
+  static constexpr size_t kIndexFrom = 16;
+
+  struct Frame {
+    Json* container;
+    size_t member = 0;  // of an object: where the next value goes
+    absl::flat_hash_map<std::string, size_t> index;
+  };
+
+  static bool Select(Frame& frame, size_t member) {
+    frame.member = member;
+    return true;
+  }
+
+  Json* Add(Json value) {
+    if (++nodes_ > bounds_.nodes) {
+      status_ = absl::ResourceExhaustedError(
+          absl::StrCat("the JSON text holds more than ", bounds_.nodes, " values"));
+      return nullptr;
+    }
+    if (stack_.empty()) {
+      root_ = std::move(value);
+      return &root_;
+    }
+    Frame& frame = stack_.back();
+    if (frame.container->is_array()) {
+      auto& elements = *frame.container->get_ptr<Json::array_t*>();
+      elements.push_back(std::move(value));
+      return &elements.back();
+    }
+    Json& slot = (*frame.container->get_ptr<Json::object_t*>())[frame.member].second;
+    slot = std::move(value);
+    return &slot;
+  }
+
+  bool Open(Json container) {
+    if (stack_.size() >= static_cast<size_t>(bounds_.depth)) {
+      status_ = absl::ResourceExhaustedError(
+          absl::StrCat("the JSON text nests deeper than ", bounds_.depth, " levels"));
+      return false;
+    }
+    Json* added = Add(std::move(container));
+    if (added == nullptr) return false;
+    stack_.push_back(Frame{added});
+    return true;
+  }
+
+  bool Close() {
+    stack_.pop_back();
+    return true;
+  }
+
+  const JsonBounds bounds_;
+  Json root_;
+  std::vector<Frame> stack_;
+  size_t nodes_ = 0;
+  absl::Status status_;
+};
+
+int CompareIntegerToDouble(const Json& integer, double d) {
+  // 2^64 and -2^63 are exact doubles; between them truncation to an integer is exact.
+  if (d >= 0x1p64) return -1;
+  if (d < -0x1p63) return 1;
+  const double whole = std::trunc(d);
+  const double rest = d - whole;
+  const bool negative_integer =
+      !integer.is_number_unsigned() && integer.get<int64_t>() < 0;
+  int order;
+  if (negative_integer) {
+    const int64_t i = integer.get<int64_t>();
+    if (whole >= 0) {
+      order = -1;
+    } else {
+      const int64_t w = static_cast<int64_t>(whole);
+      order = i < w ? -1 : i > w ? 1 : 0;
+    }
+  } else {
+    const uint64_t i = integer.get<uint64_t>();
+    if (whole < 0) {
+      order = 1;
+    } else {
+      const uint64_t w = static_cast<uint64_t>(whole);
+      order = i < w ? -1 : i > w ? 1 : 0;
+    }
+  }
+  if (order != 0) return order;
+  return rest > 0 ? -1 : rest < 0 ? 1 : 0;
+}
+
+class Comparer {
+ public:
+  explicit Comparer(size_t* budget) : budget_(budget) {}
+
+  // Meaningless when exhausted().
+  bool Equal(const Json& a, const Json& b) {
+    if (!Spend(1)) return false;
+    if (a.is_number() && b.is_number()) return CompareNumbers(a, b) == 0;
+    if (a.type() != b.type()) return false;
+    switch (a.type()) {
+      case Json::value_t::array:
+        return EqualArrays(*a.get_ptr<const Json::array_t*>(),
+                           *b.get_ptr<const Json::array_t*>());
+      case Json::value_t::object:
+        return EqualObjects(*a.get_ptr<const Json::object_t*>(),
+                            *b.get_ptr<const Json::object_t*>());
+      case Json::value_t::string: {
+        const std::string& text = *a.get_ptr<const std::string*>();
+        const std::string& other = *b.get_ptr<const std::string*>();
+        if (text.size() != other.size()) return false;
+        return Spend(text.size() / DefaultExprLimits().jsonpath_bytes_per_node) && text == other;
+      }
+      case Json::value_t::boolean:
+        return a.get<bool>() == b.get<bool>();
+      default:
+        return true;
+    }
+  }
+
+  bool exhausted() const { return exhausted_; }
+
+ private:
+  bool Spend(size_t nodes) {
+    if (budget_ == nullptr) return true;
+    if (exhausted_ || *budget_ < nodes) {
+      exhausted_ = true;
+      return false;
+    }
+    *budget_ -= nodes;
+    return true;
+  }
+
+  bool EqualArrays(const Json::array_t& a, const Json::array_t& b) {
+    if (a.size() != b.size()) return false;
+    for (size_t i = 0; i < a.size(); ++i) {
+      if (!Equal(a[i], b[i])) return false;
+    }
+    return true;
+  }
+
+  bool EqualObjects(const Json::object_t& a, const Json::object_t& b) {
+    if (a.size() != b.size() || !Spend(a.size())) return false;
+    absl::flat_hash_map<absl::string_view, const Json*> members;
+    for (const auto& [name, value] : b) members[name] = &value;
+    for (const auto& [name, value] : a) {
+      auto it = members.find(name);
+      if (it == members.end() || !Equal(value, *it->second)) return false;
+    }
+    return true;
+  }
+
+  size_t* budget_;
+  bool exhausted_ = false;
+};
+
+uint64_t HashNumber(const Json& value) {
+  // Equal numbers of different type must meet: an integral double is hashed as an integer.
+  if (value.is_number_float()) {
+    const double d = value.get<double>();
+    if (d == std::trunc(d) && d >= -0x1p63 && d < 0x1p64) {
+      const uint64_t bits = d < 0 ? static_cast<uint64_t>(static_cast<int64_t>(d))
+                                  : static_cast<uint64_t>(d);
+      return Random(bits).Next();
+    }
+    uint64_t bits;
+    static_assert(sizeof bits == sizeof d);
+    std::memcpy(&bits, &d, sizeof bits);
+    return Random(bits ^ 0x5555).Next();
+  }
+  return Random(value.get<uint64_t>()).Next();
+}
+
+// The length of the well-formed sequence at `i` (RFC 3629), or 0.
+size_t Utf8Length(absl::string_view s, size_t i) {
+  const auto byte = [&](size_t k) -> unsigned {
+    return k < s.size() ? static_cast<unsigned char>(s[k]) : 0;
+  };
+  const auto tail = [&](size_t k) { return (byte(k) & 0xC0) == 0x80; };
+  const unsigned b = byte(i);
+  if (b < 0x80) return 1;
+  if (b >= 0xC2 && b <= 0xDF) return tail(i + 1) ? 2 : 0;
+  if (b >= 0xE0 && b <= 0xEF) {
+    const unsigned c = byte(i + 1);
+    if ((b == 0xE0 && c < 0xA0) || (b == 0xED && c > 0x9F)) return 0;
+    return tail(i + 1) && tail(i + 2) ? 3 : 0;
+  }
+  if (b >= 0xF0 && b <= 0xF4) {
+    const unsigned c = byte(i + 1);
+    if ((b == 0xF0 && c < 0x90) || (b == 0xF4 && c > 0x8F)) return 0;
+    return tail(i + 1) && tail(i + 2) && tail(i + 3) ? 4 : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+absl::StatusOr<Json> ParseJson(absl::string_view text, JsonBounds bounds) {
+  BoundedBuilder builder(bounds);
+  const bool complete = Json::sax_parse(text.begin(), text.end(), &builder);
+  return builder.Finish(complete);
+}
+
+std::string ToText(const Json& value) {
+  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string ToPlainText(const Json& value) {
+  if (const auto* text = value.get_ptr<const std::string*>()) return *text;
+  return ToText(value);
+}
+
+bool JsonEquals(const Json& a, const Json& b) { return Comparer(nullptr).Equal(a, b); }
+
+std::optional<bool> JsonEqualsWithin(const Json& a, const Json& b, size_t* budget) {
+  Comparer comparer(budget);
+  const bool equal = comparer.Equal(a, b);
+  if (comparer.exhausted()) {
+    *budget = 0;
+    return std::nullopt;
+  }
+  return equal;
+}
+
+uint64_t JsonHash(const Json& value) {
+  switch (value.type()) {
+    case Json::value_t::array: {
+      uint64_t hash = 11;
+      for (const Json& element : value) hash = Random(hash ^ JsonHash(element)).Next();
+      return hash;
+    }
+    case Json::value_t::object: {
+      // A sum, because the order of members does not matter.
+      uint64_t hash = 13;
+      for (const auto& [name, member] : *value.get_ptr<const Json::object_t*>()) {
+        hash += Random(StableHash(name) ^ JsonHash(member)).Next();
+      }
+      return hash;
+    }
+    case Json::value_t::string:
+      return StableHash(*value.get_ptr<const std::string*>(), 17);
+    case Json::value_t::boolean:
+      return value.get<bool>() ? 19 : 23;
+    case Json::value_t::null:
+      return 29;
+    default:
+      return HashNumber(value);
+  }
+}
+
+int CompareNumbers(const Json& a, const Json& b) {
+  if (a.is_number_float()) {
+    if (!b.is_number_float()) return -CompareIntegerToDouble(b, a.get<double>());
+    const double x = a.get<double>();
+    const double y = b.get<double>();
+    return x < y ? -1 : x > y ? 1 : 0;
+  }
+  if (b.is_number_float()) return CompareIntegerToDouble(a, b.get<double>());
+  const bool a_negative = !a.is_number_unsigned() && a.get<int64_t>() < 0;
+  const bool b_negative = !b.is_number_unsigned() && b.get<int64_t>() < 0;
+  if (a_negative != b_negative) return a_negative ? -1 : 1;
+  if (a_negative) {
+    const int64_t x = a.get<int64_t>();
+    const int64_t y = b.get<int64_t>();
+    return x < y ? -1 : x > y ? 1 : 0;
+  }
+  const uint64_t x = a.get<uint64_t>();
+  const uint64_t y = b.get<uint64_t>();
+  return x < y ? -1 : x > y ? 1 : 0;
+}
+
+bool IsIntegral(const Json& value) {
+  if (value.is_number_integer()) return true;
+  if (!value.is_number_float()) return false;
+  const double d = value.get<double>();
+  return d == std::trunc(d);
+}
+
+const Json* FindMember(const Json& object, absl::string_view name) {
+  const auto* members = object.get_ptr<const Json::object_t*>();
+  if (members == nullptr) return nullptr;
+  for (const auto& [key, value] : *members) {
+    if (key == name) return &value;
+  }
+  return nullptr;
+}
+
+size_t CountCodePoints(absl::string_view utf8) {
+  size_t count = 0;
+  for (unsigned char c : utf8) count += (c & 0xC0) != 0x80;
+  return count;
+}
+
+bool IsValidUtf8(absl::string_view bytes) {
+  for (size_t i = 0; i < bytes.size();) {
+    const size_t length = Utf8Length(bytes, i);
+    if (length == 0) return false;
+    i += length;
+  }
+  return true;
+}
+
+int JsonDepth(const Json& value) {
+  if (!value.is_structured()) return 0;
+  int deepest = 0;
+  for (const Json& child : value) deepest = std::max(deepest, JsonDepth(child));
+  return deepest + 1;
+}
+
+std::string PointerToken(absl::string_view name) {
+  std::string token;
+  for (char c : name) {
+    if (c == '~') {
+      token += "~0";
+    } else if (c == '/') {
+      token += "~1";
+    } else {
+      token += c;
+    }
+  }
+  return token;
+}
+
+absl::string_view JsonTypeName(const Json& value) {
+  switch (value.type()) {
+    case Json::value_t::null:
+      return "null";
+    case Json::value_t::boolean:
+      return "boolean";
+    case Json::value_t::string:
+      return "string";
+    case Json::value_t::array:
+      return "array";
+    case Json::value_t::object:
+      return "object";
+    default:
+      return "number";
+  }
+}
+
+}  // namespace picket
