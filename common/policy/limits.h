@@ -70,6 +70,7 @@ struct Limits {
   size_t evidence_run_full = 1'000;        // full ones of a run; the rest keep the reason only
   size_t late_results_run = 1'000;         // kept as evidence
   size_t watch_failures = 100;             // told by WatchRun
+  size_t judgement_culprits = 20;          // checks that a judgement names
   uint32_t window_most = 20'000;           // executions an agent may hold
 
   // Leases.
