@@ -1,0 +1,26 @@
+// File: seal.h
+//
+// How a run ends, as a pure function. The store calls it inside the transaction that
+// seals, so that what is judged is exactly what is stored.
+
+#ifndef COORDINATOR_CORE_SEAL_H_
+#define COORDINATOR_CORE_SEAL_H_
+
+#include <vector>
+
+#include "absl/time/time.h"
+#include "coordinator/core/records.h"
+
+namespace picket {
+
+// Gives every undecided execution the end that `cause` asks for (CANCELLED for
+// CANCELLED, FAIL_FAST and MAX_FAILURES; EXPIRED or UNASSIGNED for DEADLINE, by
+// Mark::leases; nothing is undecided for COMPLETE), bumps the epochs of the shards
+// that changed, counts the ledger, judges, and seals `run`.
+// REQUIRES: `tests` are all tests of the run by index, `shards` all its shards.
+void SealRun(const std::vector<TestRow>& tests, v1::EndCause::Value cause, absl::Time now,
+             std::vector<ShardRow>& shards, RunRow& run);
+
+}  // namespace picket
+
+#endif  // COORDINATOR_CORE_SEAL_H_
