@@ -1,0 +1,1 @@
+#include "agent/session/grpc_session.h"
