@@ -1,0 +1,66 @@
+// File: limits.h
+//
+// The bounds of the check engine alone; those that other rooms must know are in
+// common/policy/limits.h.
+
+#ifndef AGENT_ENGINE_LIMITS_H_
+#define AGENT_ENGINE_LIMITS_H_
+
+#include <cstddef>
+#include <cstdint>
+
+#include "absl/time/time.h"
+
+namespace picket {
+
+struct EngineLimits {
+  // What one attempt may use.
+  size_t url_bytes = 16u << 10;            // as rendered
+  size_t header_value_bytes = 64u << 10;   // one request header as rendered
+  size_t request_body_bytes = 64u << 20;   // a multipart or decoded body
+  size_t cookies_per_jar = 300;            // the oldest goes first (RFC 6265, 6.1)
+  size_t cookie_bytes = 4096;              // name, value and attributes; larger ones are ignored
+  size_t xpath_bytes = 4096;               // an expression as written
+  unsigned long xpath_operations = 2'000'000;  // libxml2's opLimit, of one evaluation
+  size_t xpath_nodes = 100'000;            // in a node-set
+
+  // What evaluates it.
+  size_t inline_body_bytes = 64u << 10;    // a larger body is evaluated on a worker thread
+  int workers = 1;                         // threads
+  size_t worker_queue = 20'000;            // evaluations waiting; more are inconclusive
+
+  // What is told of it.
+  size_t assertion_text_bytes = 256;       // expected, actual, each
+  size_t message_bytes = 500;
+  size_t url_text_bytes = 500;             // of a hop
+  size_t body_excerpt_bytes = 4096;
+  size_t request_text_bytes = 8192;        // start line and headers, in evidence
+  size_t response_text_bytes = 8192;
+  size_t curl_line_bytes = 8192;
+  size_t curl_body_bytes = 2048;           // a larger body is left out of the line
+  size_t variable_text_bytes = 200;
+  size_t evidence_variables = 50;
+  size_t evidence_certificates = 5;
+  size_t warnings = 20;
+  size_t steps_told = 100;
+
+  // When a measurement is poor.
+  absl::Duration poor_scheduling_lag = absl::Milliseconds(250);
+  absl::Duration poor_loop_stall = absl::Milliseconds(10);
+  uint32_t poor_cpu_steal_permille = 100;
+  absl::Duration steal_interval = absl::Seconds(1);     // between two looks at /proc/stat
+  absl::Duration lag_interval = absl::Milliseconds(200);  // between two looks at a loop's lag
+
+  // Secrets.
+  size_t secret_bytes = 64u << 10;
+};
+
+// The limits in force. Constant: a limit is changed in the code, with its test.
+inline const EngineLimits& DefaultEngineLimits() {
+  static const EngineLimits limits;
+  return limits;
+}
+
+}  // namespace picket
+
+#endif  // AGENT_ENGINE_LIMITS_H_
