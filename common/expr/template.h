@@ -26,11 +26,12 @@
 #define COMMON_EXPR_TEMPLATE_H_
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
@@ -46,7 +47,7 @@ struct TemplateValue {
 
 // The value of a variable, or null when there is none. The value need only live until
 // Render returns.
-using TemplateLookup = absl::FunctionRef<const TemplateValue*(absl::string_view name)>;
+using TemplateLookup = std::function<const TemplateValue*(absl::string_view name)>;
 
 struct TemplateContext {
   TemplateLookup lookup;
