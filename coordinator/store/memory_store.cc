@@ -1,0 +1,468 @@
+// The fake: the same behaviour as the SQL stores, without a disk. `picket run --local`
+// runs on it.
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <tuple>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/strings/str_cat.h"
+#include "common/base/mutex.h"
+#include "common/policy/limits.h"
+#include "coordinator/core/seal.h"
+#include "coordinator/store/compare.h"
+#include "coordinator/store/limits.h"
+#include "coordinator/store/result_log.h"
+#include "coordinator/store/store.h"
+
+namespace picket {
+namespace {
+
+// Everything of one run.
+struct MemoryRun {
+  RunRow row;
+  std::vector<TestRow> tests;
+  std::vector<ShardRow> shards;
+  std::map<std::pair<uint32_t, uint32_t>, LeaseRow> leases;  // by (shard, epoch)
+  std::vector<std::string> blobs;                            // digests
+  BlockingIndex blocking;
+  RunBudget budget;
+  ResultLog results;
+  std::map<std::pair<uint32_t, uint32_t>, std::string> evidence;  // (execution, attempt) -> digest
+  absl::flat_hash_map<std::string, std::string> evidence_bytes;   // digest -> bytes
+
+  bool sealed() const { return row.run.state() == v1::Run::SEALED; }
+};
+
+struct SharedBlob {
+  v1::Blob blob;
+  size_t runs = 0;
+};
+
+class MemoryStore final : public Store {
+ public:
+  explicit MemoryStore(Clock* clock) : clock_(clock) {}
+
+  absl::StatusOr<CommitResult> Commit(const std::vector<Proposal>& proposals) override {
+    MutexLock lock(&mu_);
+    CommitResult result;
+    result.now = WholeMicros(clock_->TimeNow());
+    result.outcomes.reserve(proposals.size());
+    for (const Proposal& proposal : proposals) {
+      result.outcomes.push_back(std::visit(
+          [&](const auto& p) ABSL_NO_THREAD_SAFETY_ANALYSIS { return Apply(p, result.now); },
+          proposal));
+    }
+    return result;
+  }
+
+  absl::StatusOr<absl::Time> Now() override { return WholeMicros(clock_->TimeNow()); }
+
+  absl::StatusOr<std::vector<RunRow>> ListActiveRuns() override {
+    MutexLock lock(&mu_);
+    std::vector<RunRow> rows;
+    for (const auto& [id, run] : runs_) {
+      if (!run.sealed()) rows.push_back(run.row);
+    }
+    return rows;
+  }
+
+  absl::StatusOr<std::vector<TestRow>> LoadTests(const std::string& run_id) override {
+    MutexLock lock(&mu_);
+    const MemoryRun* run = Find(run_id);
+    return run == nullptr ? std::vector<TestRow>() : run->tests;
+  }
+
+  absl::StatusOr<std::vector<ShardRow>> LoadShards(const std::string& run_id) override {
+    MutexLock lock(&mu_);
+    const MemoryRun* run = Find(run_id);
+    return run == nullptr ? std::vector<ShardRow>() : run->shards;
+  }
+
+  absl::StatusOr<std::vector<ShardRow>> LoadChangedShards(const std::string& run_id,
+                                                          const std::vector<uint64_t>& known_revs,
+                                                          size_t most) override {
+    MutexLock lock(&mu_);
+    std::vector<ShardRow> rows;
+    const MemoryRun* run = Find(run_id);
+    if (run == nullptr || run->sealed()) return rows;
+    for (size_t i = 0; i < run->shards.size() && rows.size() < most; ++i) {
+      if (i >= known_revs.size() || known_revs[i] != run->shards[i].rev) {
+        rows.push_back(run->shards[i]);
+      }
+    }
+    return rows;
+  }
+
+  absl::StatusOr<std::vector<LeaseRow>> LoadLeases(const std::string& run_id) override {
+    MutexLock lock(&mu_);
+    std::vector<LeaseRow> rows;
+    const MemoryRun* run = Find(run_id);
+    if (run == nullptr || run->sealed()) return rows;
+    for (const auto& [key, lease] : run->leases) {
+      if (!lease.ended) rows.push_back(lease);
+    }
+    return rows;
+  }
+
+  absl::StatusOr<std::optional<LeaseRow>> FindLease(const std::string& run_id, uint32_t shard,
+                                                    uint32_t epoch) override {
+    MutexLock lock(&mu_);
+    const MemoryRun* run = Find(run_id);
+    if (run == nullptr) return std::optional<LeaseRow>();
+    const auto it = run->leases.find({shard, epoch});
+    if (it == run->leases.end()) return std::optional<LeaseRow>();
+    return std::optional<LeaseRow>(it->second);
+  }
+
+  absl::StatusOr<std::vector<AgentRow>> LoadAgents() override {
+    MutexLock lock(&mu_);
+    std::vector<AgentRow> rows;
+    for (const auto& [instance, agent] : agents_) rows.push_back(agent);
+    return rows;
+  }
+
+  absl::StatusOr<std::vector<v1::Blob>> LoadBlobs(
+      const std::vector<std::string>& digests) override {
+    MutexLock lock(&mu_);
+    std::vector<v1::Blob> blobs;
+    for (const std::string& digest : digests) {
+      const auto it = blobs_.find(digest);
+      if (it != blobs_.end()) blobs.push_back(it->second.blob);
+    }
+    return blobs;
+  }
+
+  absl::StatusOr<std::vector<uint32_t>> ExpectedDurations(
+      const std::string& project, const std::vector<DurationKey>& keys) override {
+    MutexLock lock(&mu_);
+    std::vector<uint32_t> expected;
+    expected.reserve(keys.size());
+    for (const DurationKey& key : keys) {
+      const auto it = expected_.find({project, key.suite, key.test_id, key.location});
+      expected.push_back(it == expected_.end() ? 0 : it->second);
+    }
+    return expected;
+  }
+
+  absl::StatusOr<RunRow> GetRun(const std::string& run_id) override {
+    MutexLock lock(&mu_);
+    const MemoryRun* run = Find(run_id);
+    if (run == nullptr) return absl::NotFoundError(absl::StrCat("no run ", run_id));
+    return run->row;
+  }
+
+  absl::StatusOr<std::vector<RunRow>> ListRuns(const std::string& project,
+                                               const std::string& before_run_id,
+                                               size_t most) override {
+    MutexLock lock(&mu_);
+    std::vector<RunRow> rows;
+    auto it = before_run_id.empty() ? runs_.end() : runs_.lower_bound(before_run_id);
+    while (it != runs_.begin() && rows.size() < most) {
+      --it;
+      if (it->second.row.run.project() == project) rows.push_back(it->second.row);
+    }
+    return rows;
+  }
+
+  absl::StatusOr<std::vector<ResultRow>> LoadResults(const std::string& run_id, uint32_t first,
+                                                     uint32_t count) override {
+    MutexLock lock(&mu_);
+    const MemoryRun* run = Find(run_id);
+    if (run == nullptr) return std::vector<ResultRow>();
+    return run->results.Load(run_id, first, count);
+  }
+
+  absl::StatusOr<v1::Evidence> GetEvidence(const std::string& run_id, uint32_t execution,
+                                           uint32_t attempt) override {
+    MutexLock lock(&mu_);
+    const MemoryRun* run = Find(run_id);
+    if (run != nullptr) {
+      const auto ref = run->evidence.find({execution, attempt});
+      if (ref != run->evidence.end()) {
+        v1::Evidence evidence;
+        if (!evidence.ParseFromString(run->evidence_bytes.at(ref->second))) {
+          return absl::DataLossError(absl::StrCat("the evidence of execution ", execution,
+                                                  " of run ", run_id, " cannot be read"));
+        }
+        return evidence;
+      }
+    }
+    return absl::NotFoundError(absl::StrCat("no evidence is kept of attempt ", attempt,
+                                            " of execution ", execution, " of run ", run_id));
+  }
+
+  absl::StatusOr<std::vector<HistoryRow>> LoadHistory(const std::string& project,
+                                                      const DurationKey& key,
+                                                      const std::string& baseline,
+                                                      size_t most) override {
+    MutexLock lock(&mu_);
+    std::vector<HistoryRow> rows;
+    const auto it = history_.find({project, key.suite, key.test_id, key.location, baseline});
+    if (it == history_.end()) return rows;
+    for (auto row = it->second.rbegin(); row != it->second.rend() && rows.size() < most; ++row) {
+      const MemoryRun* run = Find(row->run_id);
+      if (run == nullptr || run->row.run.verdict() == v1::Verdict::PASSED) rows.push_back(*row);
+    }
+    return rows;
+  }
+
+  absl::StatusOr<size_t> Prune(size_t keep_runs, absl::Time results_before, size_t most) override {
+    MutexLock lock(&mu_);
+    size_t gone = 0;
+    size_t sealed = 0;
+    std::vector<std::string> runs_to_go;
+    for (auto it = runs_.rbegin(); it != runs_.rend(); ++it) {
+      if (!it->second.sealed()) continue;
+      ++sealed;
+      if (keep_runs != 0 && sealed > keep_runs) {
+        runs_to_go.push_back(it->first);
+      } else if (gone < most && it->second.results.size() > 0 &&
+                 SealTime(it->second) < results_before) {
+        gone += it->second.results.size();
+        it->second.results.Clear();
+        it->second.evidence.clear();
+        it->second.evidence_bytes.clear();
+      }
+    }
+    while (gone < most && !runs_to_go.empty()) {
+      gone += 1 + Find(runs_to_go.back())->results.size();
+      Forget(runs_to_go.back());
+      runs_to_go.pop_back();
+    }
+    const absl::Time agents_before = clock_->TimeNow() - DefaultStoreLimits().gone_agents_kept;
+    std::erase_if(agents_, [&](const auto& entry) {
+      return entry.second.agent.state() == v1::Agent::GONE && entry.second.renewed < agents_before;
+    });
+    return gone;
+  }
+
+  // Nobody else writes here.
+  void OnHint(absl::AnyInvocable<void()>) override {}
+
+ private:
+  MemoryRun* Find(const std::string& run_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    const auto it = runs_.find(run_id);
+    return it == runs_.end() ? nullptr : &it->second;
+  }
+
+  static absl::Time SealTime(const MemoryRun& run) {
+    return absl::FromUnixSeconds(run.row.run.seal_time().seconds()) +
+           absl::Nanoseconds(run.row.run.seal_time().nanos());
+  }
+
+  void Forget(const std::string& run_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    MemoryRun& run = runs_.at(run_id);
+    requests_.erase({run.row.run.project(), run.row.request_id});
+    for (const std::string& digest : run.blobs) {
+      const auto it = blobs_.find(digest);
+      if (--it->second.runs == 0) blobs_.erase(it);
+    }
+    if (run.row.run.verdict() != v1::Verdict::PASSED) {
+      for (auto& [key, rows] : history_) {
+        std::erase_if(rows, [&](const HistoryRow& row) { return row.run_id == run_id; });
+      }
+    }
+    runs_.erase(run_id);
+  }
+
+  void Seal(MemoryRun& run, v1::EndCause::Value cause, absl::Time now)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    std::vector<std::pair<uint32_t, std::vector<EndByte>>> before;
+    if (run.row.undecided > 0) {
+      for (const ShardRow& shard : run.shards) before.emplace_back(shard.epoch, shard.ends);
+    }
+    SealRun(run.tests, cause, now, run.shards, run.row);
+    for (size_t i = 0; i < before.size(); ++i) {
+      ShardRow& shard = run.shards[i];
+      if (shard.epoch != before[i].first || shard.ends != before[i].second) ++shard.rev;
+    }
+    for (auto& [key, lease] : run.leases) lease.ended = true;
+  }
+
+  void Append(MemoryRun& run, const ResultRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    if (row.late && !run.budget.TakeLateResult()) return;
+    run.results.Append(row);
+    for (const ResultRow::EvidenceRow& evidence : row.evidence) {
+      if (!run.budget.TakeEvidence(evidence.bytes.size())) continue;
+      run.evidence.try_emplace({row.execution, evidence.attempt}, evidence.digest);
+      run.evidence_bytes.try_emplace(evidence.digest, evidence.bytes);
+    }
+  }
+
+  Outcome Apply(const AdmitRun& admit, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    Outcome outcome;
+    const std::string& run_id = admit.run.run.run_id();
+    const auto [request, fresh] =
+        requests_.try_emplace({admit.run.run.project(), admit.run.request_id}, run_id);
+    if (!fresh) {
+      outcome.run.push_back(Find(request->second)->row);
+      return outcome;
+    }
+    MemoryRun& run = runs_[run_id];
+    run.row = admit.run;
+    run.tests = admit.tests;
+    run.shards = admit.shards;
+    for (const TestRow& test : run.tests) {
+      run.blocking.Add(test.first_execution, test.test.blocking());
+    }
+    for (const v1::Blob& blob : admit.blobs) {
+      SharedBlob& shared = blobs_[blob.sha256()];
+      if (shared.runs++ == 0) shared.blob = blob;
+      run.blobs.push_back(blob.sha256());
+    }
+    outcome.committed = true;
+    if (run.row.undecided == 0 && !run.sealed()) Seal(run, v1::EndCause::COMPLETE, now);
+    if (run.sealed()) outcome.sealed.push_back(run.row);
+    return outcome;
+  }
+
+  Outcome Apply(const WriteShard& write, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    Outcome outcome;
+    MemoryRun* run = Find(write.shard.run_id);
+    if (run == nullptr || write.shard.shard >= run->shards.size()) return outcome;
+    ShardRow& stored = run->shards[write.shard.shard];
+    if (!MayWriteShard(write.shard, stored, run->row)) {
+      outcome.shard.push_back(stored);
+      outcome.run.push_back(run->row);
+      return outcome;
+    }
+    outcome.committed = true;
+    WriteShardOver(write.shard, run->blocking, stored, run->row);
+    for (const LeaseRow& lease : write.grant) run->leases[{lease.shard, lease.epoch}] = lease;
+    for (const uint32_t epoch : write.end_epochs) {
+      const auto it = run->leases.find({write.shard.shard, epoch});
+      if (it != run->leases.end()) it->second.ended = true;
+    }
+    for (const ResultRow& row : write.results) Append(*run, row);
+    for (const HistoryRow& row : write.history) Remember(row);
+    StartRun(write, now, run->row);
+    if (run->row.undecided == 0) {
+      Seal(*run, v1::EndCause::COMPLETE, now);
+      outcome.sealed.push_back(run->row);
+    }
+    return outcome;
+  }
+
+  void Remember(const HistoryRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    std::deque<HistoryRow>& rows =
+        history_[{row.project, row.suite, row.test_id, row.location, row.baseline}];
+    rows.push_back(row);
+    if (rows.size() > DefaultStoreLimits().history_per_key) rows.pop_front();
+    uint32_t& expected = expected_[{row.project, row.suite, row.test_id, row.location}];
+    expected = FoldDuration(expected, row.total_us);
+  }
+
+  Outcome Apply(const AppendResults& append, absl::Time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    for (const ResultRow& row : append.results) {
+      MemoryRun* run = Find(row.run_id);
+      if (run != nullptr) Append(*run, row);
+    }
+    Outcome outcome;
+    outcome.committed = true;
+    return outcome;
+  }
+
+  Outcome Apply(const EndRun& end, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    Outcome outcome;
+    MemoryRun* run = Find(end.run_id);
+    if (run == nullptr) return outcome;
+    if (run->sealed()) {
+      outcome.run.push_back(run->row);
+      return outcome;
+    }
+    Seal(*run, end.cause, now);
+    outcome.committed = true;
+    outcome.sealed.push_back(run->row);
+    return outcome;
+  }
+
+  Outcome Apply(const PutAgent& put, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    Outcome outcome;
+    std::vector<AgentRow*> displaced;
+    for (auto& [instance, other] : agents_) {
+      if (instance == put.agent.agent.instance() ||
+          other.agent.state() != v1::Agent::LIVE ||
+          other.agent.name() != put.agent.agent.name() ||
+          other.agent.location() != put.agent.agent.location()) {
+        continue;
+      }
+      if (HoldsName(other) && !put.take_over) {
+        outcome.agent.push_back(other);
+        return outcome;
+      }
+      displaced.push_back(&other);
+    }
+    for (AgentRow* other : displaced) {
+      LoseName(*other);
+      outcome.agent.push_back(*other);
+    }
+    AgentRow& row = agents_[put.agent.agent.instance()];
+    row = put.agent;
+    row.renewed = now;
+    outcome.committed = true;
+    return outcome;
+  }
+
+  Outcome Apply(const CloseAgent& close, absl::Time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    Outcome outcome;
+    const auto it = agents_.find(close.instance);
+    if (it == agents_.end()) return outcome;
+    if (it->second.coordinator != close.coordinator) {
+      outcome.agent.push_back(it->second);
+      return outcome;
+    }
+    it->second.coordinator.clear();
+    if (close.goodbye) it->second.agent.set_state(v1::Agent::GONE);
+    outcome.committed = true;
+    return outcome;
+  }
+
+  Outcome Apply(const ExpireAgent& expire, absl::Time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    Outcome outcome;
+    const auto it = agents_.find(expire.instance);
+    if (it == agents_.end()) return outcome;
+    if (it->second.renewed > expire.renewed || it->second.agent.state() == v1::Agent::GONE) {
+      outcome.agent.push_back(it->second);
+      return outcome;
+    }
+    it->second.coordinator.clear();
+    it->second.agent.set_state(v1::Agent::GONE);
+    outcome.committed = true;
+    return outcome;
+  }
+
+  Outcome Apply(const RenewAgents& renew, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    for (const std::string& instance : renew.instances) {
+      const auto it = agents_.find(instance);
+      if (it != agents_.end() && it->second.agent.state() != v1::Agent::GONE) {
+        it->second.renewed = now;
+      }
+    }
+    Outcome outcome;
+    outcome.committed = true;
+    return outcome;
+  }
+
+  Clock* const clock_;
+  Mutex mu_;
+  std::map<std::string, MemoryRun> runs_ ABSL_GUARDED_BY(mu_);
+  std::map<std::pair<std::string, std::string>, std::string> requests_ ABSL_GUARDED_BY(mu_);
+  std::map<std::string, AgentRow> agents_ ABSL_GUARDED_BY(mu_);
+  absl::flat_hash_map<std::string, SharedBlob> blobs_ ABSL_GUARDED_BY(mu_);
+  std::map<std::tuple<std::string, std::string, std::string, std::string, std::string>,
+           std::deque<HistoryRow>>
+      history_ ABSL_GUARDED_BY(mu_);
+  std::map<std::tuple<std::string, std::string, std::string, std::string>, uint32_t> expected_
+      ABSL_GUARDED_BY(mu_);
+};
+
+}  // namespace
+
+std::unique_ptr<Store> MakeMemoryStore(Clock* clock) {
+  return std::make_unique<MemoryStore>(clock);
+}
+
+}  // namespace picket
