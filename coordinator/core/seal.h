@@ -17,7 +17,10 @@ namespace picket {
 // CANCELLED, FAIL_FAST and MAX_FAILURES; EXPIRED or UNASSIGNED for DEADLINE, by
 // Mark::leases; nothing is undecided for COMPLETE), bumps the epochs of the shards
 // that changed, counts the ledger, judges, and seals `run`.
+// The run row's undecided, failed and failed_blocking follow.
 // REQUIRES: `tests` are all tests of the run by index, `shards` all its shards.
+// TestRow::rows is not looked at (it may be left empty): how many rows a test has
+// follows from the next test's first_execution.
 void SealRun(const std::vector<TestRow>& tests, v1::EndCause::Value cause, absl::Time now,
              std::vector<ShardRow>& shards, RunRow& run);
 

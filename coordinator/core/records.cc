@@ -1,0 +1,11 @@
+#include "coordinator/core/records.h"
+
+namespace picket {
+
+bool Mark::IsDefault() const {
+  return leases == 0 && losses == 0 && attempts == 0 && attempt_epoch == 0 && !failed_before &&
+         !started && avoid_instance.empty() && not_before == absl::InfinitePast() &&
+         give_up == absl::InfiniteFuture();
+}
+
+}  // namespace picket
