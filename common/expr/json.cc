@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -194,7 +195,7 @@ class Comparer {
         const std::string& text = *a.get_ptr<const std::string*>();
         const std::string& other = *b.get_ptr<const std::string*>();
         if (text.size() != other.size()) return false;
-        return Spend(text.size() / DefaultExprLimits().jsonpath_bytes_per_node) && text == other;
+        return Spend(text.size() / DefaultExprLimits().text_bytes_per_node) && text == other;
       }
       case Json::value_t::boolean:
         return a.get<bool>() == b.get<bool>();
@@ -308,22 +309,34 @@ std::optional<bool> JsonEqualsWithin(const Json& a, const Json& b, size_t* budge
 }
 
 uint64_t JsonHash(const Json& value) {
+  size_t budget = std::numeric_limits<size_t>::max();
+  return JsonHashWithin(value, &budget);
+}
+
+uint64_t JsonHashWithin(const Json& value, size_t* budget) {
+  if (*budget == 0) return 0;
+  --*budget;
   switch (value.type()) {
     case Json::value_t::array: {
       uint64_t hash = 11;
-      for (const Json& element : value) hash = Random(hash ^ JsonHash(element)).Next();
+      for (const Json& element : value) {
+        hash = Random(hash ^ JsonHashWithin(element, budget)).Next();
+      }
       return hash;
     }
     case Json::value_t::object: {
       // A sum, because the order of members does not matter.
       uint64_t hash = 13;
       for (const auto& [name, member] : *value.get_ptr<const Json::object_t*>()) {
-        hash += Random(StableHash(name) ^ JsonHash(member)).Next();
+        hash += Random(StableHash(name) ^ JsonHashWithin(member, budget)).Next();
       }
       return hash;
     }
-    case Json::value_t::string:
-      return StableHash(*value.get_ptr<const std::string*>(), 17);
+    case Json::value_t::string: {
+      const std::string& text = *value.get_ptr<const std::string*>();
+      *budget -= std::min(*budget, text.size() / DefaultExprLimits().text_bytes_per_node);
+      return StableHash(text, 17);
+    }
     case Json::value_t::boolean:
       return value.get<bool>() ? 19 : 23;
     case Json::value_t::null:

@@ -53,8 +53,11 @@ bool JsonEquals(const Json& a, const Json& b);
 // 64 bytes of a string); nothing once the budget is used up.
 std::optional<bool> JsonEqualsWithin(const Json& a, const Json& b, size_t* budget);
 
-// Equal values have equal hashes. For finding duplicates without comparing all pairs.
+// Equal values have equal hashes. For finding duplicates without comparing all pairs. The
+// second form spends `*budget` like JsonEqualsWithin and leaves 0 when it ran out, in which
+// case the hash means nothing.
 uint64_t JsonHash(const Json& value);
+uint64_t JsonHashWithin(const Json& value, size_t* budget);
 
 // Compares two numbers by mathematical value. REQUIRES: a.is_number() && b.is_number().
 int CompareNumbers(const Json& a, const Json& b);

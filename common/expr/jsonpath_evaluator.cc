@@ -47,7 +47,7 @@ class Evaluator {
   }
 
   bool ChargeText(const std::string& text) {
-    return Charge(1 + text.size() / DefaultExprLimits().jsonpath_bytes_per_node);
+    return Charge(1 + text.size() / DefaultExprLimits().text_bytes_per_node);
   }
 
   // Members are found by looking at them one after another.

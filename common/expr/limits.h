@@ -14,7 +14,7 @@ namespace picket {
 struct ExprLimits {
   int jsonpath_nesting = 32;         // parentheses, filters and functions within one query
   size_t jsonpath_regex_cost = 256;  // nodes charged for compiling one pattern at run time
-  size_t jsonpath_bytes_per_node = 64;  // bytes of text examined that count as one node
+  size_t text_bytes_per_node = 64;  // bytes of text examined that count as one node
   int schema_nesting = 512;          // subschemas within subschemas while validating
   size_t schema_errors = 10;         // told of one validation
   size_t template_placeholders = 10'000;  // of one template
