@@ -1,0 +1,333 @@
+#!/usr/bin/env python3
+"""The rows of the performance table, measured on this machine. See run.sh."""
+
+import argparse
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+from fleet import BIN, Fleet, free_port, http_get, wait_until  # noqa: E402
+
+HERE = Path(__file__).resolve().parent
+ROWS = {}
+quick = False
+
+
+def row(function):
+    ROWS[function.__name__.replace("_", "-")] = function
+    return function
+
+
+def figure(name, value, unit, peer, ratio, bar, met):
+    return {"name": name, "figure": round(value, 3), "unit": unit, "peer": peer,
+            "ratio": None if ratio is None else round(ratio, 3), "bar": bar, "met": met}
+
+
+def pinned(core, *command):
+    return ["taskset", "-c", str(core), *[str(c) for c in command]]
+
+
+class Veth:
+    """A namespace of our own joined by a veth pair; the target lives in it."""
+
+    def __init__(self):
+        self.name = f"pkbench{os.getpid()}"
+        self.link = f"pkb{os.getpid() % 100000}"
+        run = lambda *c: subprocess.run(c, check=True)
+        run("ip", "netns", "add", self.name)
+        run("ip", "link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.name)
+        run("ip", "address", "add", "10.204.0.1/30", "dev", self.link)
+        run("ip", "link", "set", self.link, "up")
+        run("ip", "-n", self.name, "address", "add", "10.204.0.2/30", "dev", "eth0")
+        run("ip", "-n", self.name, "link", "set", "eth0", "up")
+        self.address = "10.204.0.2"
+
+    def prefix(self):
+        return ["ip", "netns", "exec", self.name]
+
+    def close(self):
+        subprocess.run(["ip", "netns", "del", self.name], check=False)
+
+
+def start_target(fleet, prefix=(), address="127.0.0.1", core=1, locations=""):
+    """nginx with one worker, pinned; answers 200 with a small JSON body."""
+    state = fleet.directory / f"target-{core}-{len(fleet.processes)}"
+    state.mkdir()
+    port = free_port()
+    (state / "nginx.conf").write_text(f"""
+daemon off; worker_processes 1; user root; pid {state}/nginx.pid; error_log {state}/error.log crit;
+events {{ worker_connections 16384; }}
+http {{
+  access_log off; keepalive_requests 100000000;
+  client_body_temp_path {state}/b; proxy_temp_path {state}/p; fastcgi_temp_path {state}/f;
+  uwsgi_temp_path {state}/u; scgi_temp_path {state}/s;
+  server {{ listen {address}:{port} backlog=8192;
+    location / {{ default_type application/json; return 200 '{{"status":"up","items":[1,2,3]}}'; }} {locations} }}
+}}""")
+    nginx = fleet.start("target", [*prefix, "taskset", "-c", str(core), "nginx", "-e", state / "error.log",
+                                   "-c", state / "nginx.conf"])
+    wait_until(lambda: http_get(f"http://{address}:{port}/"), "nginx", 10)
+    return nginx, f"http://{address}:{port}/"
+
+
+def engine(url, seconds, *options, core=0, in_flight=64):
+    out = subprocess.run(pinned(core, BIN / "engine_bench", "--url", url, "--seconds", seconds,
+                                "--in-flight", in_flight, *options), capture_output=True, text=True, check=True).stdout
+    return float(re.search(r"([\d.]+) checks/s", out).group(1)), out
+
+
+@row
+def engine_fresh(fleet):
+    """Fresh connections over a veth pair, full timings and three assertions, one core."""
+    veth = Veth()
+    try:
+        _, url = start_target(fleet, veth.prefix(), veth.address)
+        seconds = 5 if quick else 20
+        ours, _ = engine(url, seconds)
+        out = subprocess.run(pinned(0, "ab", "-q", "-c64", f"-t{seconds}", "-n100000000", url),
+                             capture_output=True, text=True).stdout
+        ab = float(re.search(r"Requests per second:\s+([\d.]+)", out).group(1))
+        yield figure("engine-fresh", ours, "checks/s", f"ab -c64 {ab:.0f}/s", ours / ab, ">= 0.60 x ab", ours / ab >= 0.60)
+
+        port = free_port()
+        config = fleet.write("blackbox.yml", "modules: { http: { prober: http, timeout: 5s, http: { preferred_ip_protocol: ip4, fail_if_body_not_matches_regexp: [up] } } }\n")
+        fleet.start("blackbox", pinned(0, "prometheus-blackbox-exporter", f"--config.file={config}",
+                                       f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"))
+        probe = f"http://127.0.0.1:{port}/probe?module=http&target={url}"
+        wait_until(lambda: http_get(probe), "blackbox_exporter", 10)
+        out = subprocess.run(pinned(1, "wrk", "-t1", "-c64", f"-d{max(5, seconds // 2)}s", probe), capture_output=True, text=True).stdout
+        probes = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
+        yield figure("engine-fresh-blackbox", ours, "checks/s", f"blackbox_exporter {probes:.0f}/s", ours / probes,
+                     ">= 5 x", ours / probes >= 5)
+    finally:
+        veth.close()
+
+
+@row
+def engine_reused(fleet):
+    """Reused connections against wrk on one thread."""
+    _, url = start_target(fleet)
+    seconds = 5 if quick else 15
+    ours, _ = engine(url, seconds, "--reuse")
+    out = subprocess.run(pinned(0, "wrk", "-t1", "-c64", f"-d{seconds}s", url), capture_output=True, text=True).stdout
+    wrk = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
+    yield figure("engine-reused", ours, "checks/s", f"wrk -t1 -c64 {wrk:.0f}/s", ours / wrk, ">= 0.25 x wrk", ours / wrk >= 0.25)
+
+
+@row
+def timing_truth(fleet):
+    """The target delays 50 ms and says how long it really was; half load, then full."""
+    server = subprocess.Popen(pinned(1, BIN / "truth_server", 0), stdout=subprocess.PIPE, text=True)
+    try:
+        port = int(server.stdout.readline().split()[1])
+        url = f"http://127.0.0.1:{port}/50"
+        seconds = 4 if quick else 10
+        full_rate, _ = engine(url, seconds, in_flight=2000)
+        for name, in_flight in (("timing-truth", max(50, int(full_rate * 0.5 * 0.05))), ("timing-truth-full", 2000)):
+            _, out = engine(url, seconds, "--truth", in_flight=in_flight)
+            p99 = float(re.search(r"p99 error ([\d.]+) us", out).group(1))
+            poor = float(re.search(r"poor ([\d.]+) %", out).group(1))
+            met = (p99 <= 1000 and poor <= 1.0) if name == "timing-truth" else None
+            yield figure(name, p99, "us at p99", f"target's own clock, {in_flight} in flight, {poor:.2f} % poor", None,
+                         "<= 1000 us, <= 1 % poor" if met is not None else "said to be poor", met)
+    finally:
+        server.kill()
+        server.wait()
+
+
+def rows_suite(fleet, url, rows, name="many", extra="", request_extra=""):
+    fleet.write(f"{name}.csv", "n\n" + "".join(f"{i}\n" for i in range(rows)))
+    return fleet.write(f"{name}.yaml", f"""
+version: 1
+name: {name}
+vars: {{ base: "{url}" }}
+tests:
+  - name: row
+    for_each: {{ file: {name}.csv }}
+    {extra}
+    request: {{ url: "{{{{ base }}}}?n={{{{ n }}}}"{request_extra} }}
+    expect: [ {{ status: 200 }}, {{ header: {{ name: content-type, contains: json }} }}, {{ body: {{ contains: up }} }} ]
+""")
+
+
+def timed_run(fleet, *args, timeout=900, code=0):
+    begin = time.monotonic()
+    result = fleet.run(*args, timeout=timeout, expect=code)
+    return time.monotonic() - begin, result
+
+
+def pin(process, core):
+    subprocess.run(["taskset", "-a", "-p", "-c", str(core), str(process.pid)], check=True, stdout=subprocess.DEVNULL)
+
+
+@row
+def fleet_row(fleet):
+    """Coordinator and agent on core 0, target on core 1, against the engine alone on core 0."""
+    _, url = start_target(fleet)
+    alone, _ = engine(url, 5 if quick else 10)
+    coordinator = fleet.start_coordinator()
+    agent = fleet.start_agent("default", "bench", "--capacity", "64")
+    pin(coordinator, 0)
+    pin(agent, 0)
+    count = 20_000 if quick else 100_000
+    seconds, _ = timed_run(fleet, rows_suite(fleet, url, count), "--quiet")
+    rate = count / seconds
+    yield figure("fleet", rate, "executions/s", f"engine alone {alone:.0f}/s", rate / alone, ">= 0.70", rate / alone >= 0.70)
+    yield figure("fleet-memory", max(coordinator.peak_bytes(), agent.peak_bytes()) / 1e6, "MB", f"{count} executions", None, "", None)
+
+
+ROWS["fleet"] = ROWS.pop("fleet-row")
+
+
+class InstantAgents:
+    def __init__(self, fleet, count, *options):
+        self.popen = subprocess.Popen([str(BIN / "instant_agents"), "--coordinator", fleet.grpc, "--agents", str(count), *options],
+                                      stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        line = self.popen.stdout.readline()
+        if not line.startswith("ready"):
+            raise AssertionError("instant_agents: " + line)
+
+    def close(self):
+        self.popen.stdin.close()
+        self.popen.wait(30)
+
+
+@row
+def merge(fleet):
+    """Coordinator and SQLite with agents that answer at once."""
+    coordinator = fleet.start_coordinator()
+    agents = InstantAgents(fleet, 4)
+    count = 100_000 if quick else 1_000_000
+    seconds, _ = timed_run(fleet, rows_suite(fleet, "http://127.0.0.1:1/", count), "--quiet", "--deadline", "20m")
+    agents.close()
+    run = json.loads(fleet.http("/v1/runs")[1])["runs"][0]
+    stamp = lambda key: time.mktime(time.strptime(run[key].split(".")[0].rstrip("Z"), "%Y-%m-%dT%H:%M:%S")) + float("0." + (run[key].rstrip("Z").split(".") + ["0"])[1])
+    busy = max(0.001, stamp("seal_time") - stamp("start_time"))
+    rate = count / busy
+    peak = coordinator.peak_bytes() / 1e6
+    yield figure("merge", rate, "results/s", f"{count} executions in {busy:.1f} s, {seconds:.1f} s with admission", None, ">= 100,000/s", rate >= 100_000)
+    yield figure("merge-memory", peak, "MB", f"coordinator VmHWM, {count} executions", None, "<= 800 MB", peak <= 800)
+
+
+@row
+def small_run(fleet):
+    """A one-test run on an idle fleet, over the check itself; last result to exit."""
+    _, url = start_target(fleet)
+    fleet.start_coordinator()
+    fleet.start_agent()
+    suite = fleet.write("one.yaml", f"version: 1\nname: one\ntests:\n  - name: t\n    request: {{ url: \"{url}\" }}\n    expect: [ {{ status: 200 }} ]\n")
+    report = fleet.directory / "r.json"
+    whole, check, start = [], [], []
+    for _ in range(20 if quick else 200):
+        begin = time.monotonic()
+        fleet.picket("version", expect=0)
+        start.append((time.monotonic() - begin) * 1000)
+        begin = time.monotonic()
+        fleet.run(suite, "--quiet", "--report-json", report, expect=0)
+        whole.append((time.monotonic() - begin) * 1000)
+        check.append(json.loads(report.read_text())["executions"][0]["attempts"][0]["timings"]["total_us"] / 1000)
+    over = [w - c - s for w, c, s in zip(whole, check, start)]
+    at = lambda values, p: sorted(values)[min(len(values) - 1, int(len(values) * p))]
+    yield figure("small-run", statistics.median(over), "ms over the check", f"process start {statistics.median(start):.1f} ms apart",
+                 None, "<= 30 ms", statistics.median(over) <= 30)
+    yield figure("small-run-p99", at(over, 0.99), "ms over the check, p99", f"{len(over)} runs", None, "<= 50 ms", at(over, 0.99) <= 50)
+
+
+@row
+def fairness(fleet):
+    """A 5-test run during a 100,000-test run of 50 ms tests, same location."""
+    server = subprocess.Popen(pinned(1, BIN / "truth_server", 0), stdout=subprocess.PIPE, text=True)
+    try:
+        url = f"http://127.0.0.1:{server.stdout.readline().split()[1]}/50"
+        fleet.start_coordinator()
+        fleet.start_agent("default", "bench", "--capacity", "100")
+        small = fleet.write("small.yaml", "version: 1\nname: small\ntests:\n" + "".join(
+            f"  - name: t{i}\n    request: {{ url: \"{url}\" }}\n    expect: [ {{ status: 200 }} ]\n" for i in range(5)))
+        alone = statistics.median(timed_run(fleet, small, "--quiet")[0] for _ in range(5))
+        fleet.write("big.csv", "n\n" + "".join(f"{i}\n" for i in range(100_000)))
+        big = fleet.write("big.yaml", f"version: 1\nname: big\ntests:\n  - name: row\n    for_each: {{ file: big.csv }}\n    request: {{ url: \"{url}?n={{{{ n }}}}\" }}\n    expect: [ {{ status: 200 }} ]\n")
+        run_id = fleet.run(big, "--detach", expect=0).out.split()[-1]
+        wait_until(lambda: json.loads(fleet.http(f"/v1/runs/{run_id}")[1])["state"] == "RUNNING", "the big run")
+        beside = max(timed_run(fleet, small, "--quiet")[0] for _ in range(5))
+        fleet.picket("cancel", run_id, "--coordinator", fleet.grpc, expect=0)
+        bar = 2 * alone + 0.25
+        yield figure("fairness", beside * 1000, "ms beside a 100,000-test run", f"{alone * 1000:.0f} ms alone", beside / alone,
+                     f"<= 2 x alone + 250 ms = {bar * 1000:.0f} ms", beside <= bar)
+    finally:
+        server.kill()
+        server.wait()
+
+
+@row
+def link_50ms(fleet):
+    """The same run without and with a 50 ms link between agent and coordinator."""
+    _, url = start_target(fleet)
+    count = 10_000 if quick else 60_000
+    rates = {}
+    for link in (0, 50):
+        coordinator = fleet.start_coordinator(f"sqlite:{fleet.directory}/link{link}.db", "127.0.0.1:0", f"coordinator{link}")
+        address, relay = coordinator.info["grpc"], None
+        if link:
+            relay = subprocess.Popen([sys.executable, str(HERE / "relay.py"), "0", address, str(link)], stdout=subprocess.PIPE, text=True)
+            address = f"127.0.0.1:{relay.stdout.readline().split()[1]}"
+        agent = fleet.start_agent("default", f"bench{link}", "--capacity", "64", coordinator=address)
+        seconds, _ = timed_run(fleet, rows_suite(fleet, url, count), "--quiet")
+        rates[link] = count / seconds
+        agent.stop()
+        coordinator.stop()
+        if relay:
+            relay.kill()
+            relay.wait()
+    ratio = rates[50] / rates[0]
+    yield figure("link-50ms", rates[50], "executions/s", f"{rates[0]:.0f}/s without the link", ratio, ">= 0.90", ratio >= 0.90)
+
+
+@row
+def idle_session(fleet):
+    """Memory of an idle agent session on the coordinator."""
+    coordinator = fleet.start_coordinator()
+    rss = lambda: int(re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{coordinator.pid}/status").read_text()).group(1)) * 1024
+    warm = InstantAgents(fleet, 50, "--idle")
+    before = rss()
+    count = 500 if quick else 5000
+    agents = InstantAgents(fleet, count, "--idle")
+    each = (rss() - before) / count
+    agents.close()
+    warm.close()
+    yield figure("idle-session", each / 1024, "KiB", f"{count} sessions", None, "<= 64 KiB", each <= 65536)
+
+
+def main():
+    global quick
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--only", action="append", choices=sorted(ROWS))
+    parser.add_argument("--json")
+    parser.add_argument("--quick", action="store_true", help="shorter, for trying the benchmark itself")
+    args = parser.parse_args()
+    quick = args.quick
+    told = []
+    for name, measure in ROWS.items():
+        if args.only and name not in args.only:
+            continue
+        fleet = Fleet()
+        try:
+            for line in measure(fleet):
+                told.append(line)
+                ratio = "" if line["ratio"] is None else f"ratio {line['ratio']:.2f}"
+                met = {True: "met", False: "NOT MET", None: ""}[line["met"]]
+                print(f"{line['name']:22} {line['figure']:>12,.1f} {line['unit']:24} {line['peer']:44} {ratio:12} "
+                      f"{line['bar']:28} {met}", flush=True)
+        finally:
+            fleet.close()
+    if args.json:
+        Path(args.json).write_text(json.dumps(told, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
