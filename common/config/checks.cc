@@ -26,9 +26,8 @@ FlagCheck DurationBetween(absl::Duration least, absl::Duration most) {
     auto duration = ParseDuration(value);
     if (!duration.ok()) return duration.status();
     if (*duration >= least && *duration <= most) return absl::OkStatus();
-    return absl::InvalidArgumentError(absl::StrCat("'", value, "' is not a time from ",
-                                                   DurationText(least), " to ",
-                                                   DurationText(most)));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", value, "' is not a time from ", DurationText(least), " to ", DurationText(most)));
   };
 }
 

@@ -26,9 +26,11 @@ absl::Status Scalars(const YAML::Node& node, const std::string& where, const std
     values.push_back(node.Scalar());
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(absl::StrCat(
-      where, ": '", key, "' must be a single value or a list of them, not ",
-      node.IsMap() ? "a map" : node.IsSequence() ? "a list in a list" : "empty"));
+  return absl::InvalidArgumentError(absl::StrCat(where, ": '", key,
+                                                 "' must be a single value or a list of them, not ",
+                                                 node.IsMap()        ? "a map"
+                                                 : node.IsSequence() ? "a list in a list"
+                                                                     : "empty"));
 }
 
 }  // namespace
@@ -40,12 +42,12 @@ absl::Status FlagSet::ReadConfigFile(const std::string& path,
     const std::vector<YAML::Node> documents = YAML::LoadAll(text);
     if (documents.empty() || documents[0].IsNull()) return absl::OkStatus();
     if (documents.size() > 1) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          At(path, documents[1].Mark()), ": a second YAML document; one is read"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(At(path, documents[1].Mark()), ": a second YAML document; one is read"));
     }
     if (!documents[0].IsMap()) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          At(path, documents[0].Mark()), ": expected a map of flag names to values"));
+      return absl::InvalidArgumentError(
+          absl::StrCat(At(path, documents[0].Mark()), ": expected a map of flag names to values"));
     }
     for (const auto& entry : documents[0]) {
       const std::string where = At(path, entry.first.Mark());
@@ -61,7 +63,8 @@ absl::Status FlagSet::ReadConfigFile(const std::string& path,
           if (f.options.file) names.insert(f.name);
         }
         std::string list;
-        for (const std::string& name : names) absl::StrAppend(&list, list.empty() ? "" : ", ", name);
+        for (const std::string& name : names)
+          absl::StrAppend(&list, list.empty() ? "" : ", ", name);
         return absl::InvalidArgumentError(
             absl::StrCat(where, ": unknown key '", key, "'; there are: ", list));
       }

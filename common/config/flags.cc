@@ -46,8 +46,7 @@ std::string DefaultText(const FlagTarget& target) {
 }
 
 absl::Status Wrong(const std::string& where, absl::string_view value, absl::string_view expected) {
-  return absl::InvalidArgumentError(
-      absl::StrCat(where, ": '", value, "' is not ", expected));
+  return absl::InvalidArgumentError(absl::StrCat(where, ": '", value, "' is not ", expected));
 }
 
 // Writes values as written to the target, or only tries to (`store` is false).
@@ -206,9 +205,8 @@ absl::StatusOr<FlagSet::Outcome> FlagSet::Parse(const std::vector<std::string>& 
     if (flag.options.short_name != 0) {
       names = absl::StrCat("-", std::string(1, flag.options.short_name), ",", names);
     }
-    const std::string help =
-        FlagHelp(flag.help, DefaultText(flag.target),
-                 flag.options.environment ? EnvironmentName(flag.name) : "");
+    const std::string help = FlagHelp(flag.help, DefaultText(flag.target),
+                                      flag.options.environment ? EnvironmentName(flag.name) : "");
     CLI::Option* option = nullptr;
     if (IsBool(flag.target)) {
       option = app.add_flag(names, command.written[i], help);
@@ -262,8 +260,7 @@ absl::StatusOr<FlagSet::Outcome> FlagSet::Parse(const std::vector<std::string>& 
     for (size_t i = 0; i < flags_.size(); ++i) {
       Flag& flag = flags_[i];
       if (command.options[i]->count() > 0) {
-        ABSL_RETURN_IF_ERROR(
-            Apply(flag, command.written[i], absl::StrCat("--", flag.name), store));
+        ABSL_RETURN_IF_ERROR(Apply(flag, command.written[i], absl::StrCat("--", flag.name), store));
         continue;
       }
       if (flag.options.environment) {
@@ -278,8 +275,8 @@ absl::StatusOr<FlagSet::Outcome> FlagSet::Parse(const std::vector<std::string>& 
       }
       if (auto found = file.find(flag.name); found != file.end()) {
         if (found->second.is_list && !IsList(flag.target)) {
-          return absl::InvalidArgumentError(absl::StrCat(
-              found->second.where, ": '", flag.name, "' is a list; it takes one value"));
+          return absl::InvalidArgumentError(absl::StrCat(found->second.where, ": '", flag.name,
+                                                         "' is a list; it takes one value"));
         }
         ABSL_RETURN_IF_ERROR(Apply(flag, found->second.values, found->second.where, store));
       }

@@ -36,17 +36,17 @@ namespace picket {
 
 // Where a value goes: text · a whole number · yes or no · a duration (`10s`) · a list
 // (the flag repeated; in the environment separated by commas; in the file a YAML list).
-using FlagTarget = std::variant<std::string*, int64_t*, int*, bool*, absl::Duration*,
-                                std::vector<std::string>*>;
+using FlagTarget =
+    std::variant<std::string*, int64_t*, int*, bool*, absl::Duration*, std::vector<std::string>*>;
 
 // Says what is wrong with one value as written (each element of a list apart), or ok.
 using FlagCheck = std::function<absl::Status(absl::string_view value)>;
 
 struct FlagOptions {
-  char short_name = 0;       // -x beside --name
-  FlagCheck check;           // run on every value but the default
-  bool environment = true;   // may come from PICKET_…
-  bool file = true;          // may come from --config
+  char short_name = 0;      // -x beside --name
+  FlagCheck check;          // run on every value but the default
+  bool environment = true;  // may come from PICKET_…
+  bool file = true;         // may come from --config
 };
 
 class FlagSet {
@@ -99,8 +99,8 @@ class FlagSet {
   };
 
   absl::Status ReadConfigFile(const std::string& path, std::map<std::string, FileValue>& values);
-  absl::Status Apply(Flag& flag, const std::vector<std::string>& values,
-                     const std::string& where, bool store);
+  absl::Status Apply(Flag& flag, const std::vector<std::string>& values, const std::string& where,
+                     bool store);
   const Flag* Find(absl::string_view name) const;
 
   std::string program_, description_, version_;

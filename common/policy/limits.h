@@ -47,6 +47,7 @@ struct Limits {
   absl::Duration always_grace = absl::Seconds(10);  // for `always` steps after a cancel
   uint32_t attempts_most = 100;
   absl::Duration retry_delay_longest = absl::Hours(1);
+  double retry_backoff_most = 10;
   int max_redirects_default = 10;
   int max_redirects_most = 50;
   size_t body_limit_default = 1u << 20;    // bytes after decoding

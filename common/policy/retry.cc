@@ -10,12 +10,15 @@ namespace {
 bool OutcomeIsRetried(v1::Retry::On on, const v1::Attempt& attempt) {
   const bool failed = attempt.outcome() == v1::Outcome::FAILED;
   switch (on) {
-    case v1::Retry::FAILED: return failed;
+    case v1::Retry::FAILED:
+      return failed;
     case v1::Retry::NETWORK:
       return failed && attempt.reason() != v1::FailureReason::assertion &&
              attempt.reason() != v1::FailureReason::extract;
-    case v1::Retry::INCONCLUSIVE: return attempt.outcome() == v1::Outcome::INCONCLUSIVE;
-    default: return false;
+    case v1::Retry::INCONCLUSIVE:
+      return attempt.outcome() == v1::Outcome::INCONCLUSIVE;
+    default:
+      return false;
   }
 }
 
@@ -44,8 +47,8 @@ absl::Duration RetryDelay(const v1::Retry& retry, uint32_t attempts) {
   absl::Duration delay =
       absl::Seconds(retry.delay().seconds()) + absl::Nanoseconds(retry.delay().nanos());
   const absl::Duration longest = DefaultLimits().retry_delay_longest;
-  for (uint32_t i = 1; i < attempts && delay < longest && delay > absl::ZeroDuration() &&
-                       retry.backoff() > 1;
+  for (uint32_t i = 1;
+       i < attempts && delay < longest && delay > absl::ZeroDuration() && retry.backoff() > 1;
        ++i) {
     delay *= retry.backoff();
   }

@@ -18,8 +18,14 @@ struct Unit {
 // Longest names first where one begins with another.
 constexpr Unit kTimes[] = {{"us", 1}, {"ms", 1e3}, {"s", 1e6}, {"m", 60e6}, {"h", 3600e6}};
 constexpr Unit kSizes[] = {
-    {"", 1},         {"B", 1},           {"kB", 1e3},          {"KB", 1e3},
-    {"MB", 1e6},     {"GB", 1e9},        {"KiB", 1024.0},      {"MiB", 1024.0 * 1024},
+    {"", 1},
+    {"B", 1},
+    {"kB", 1e3},
+    {"KB", 1e3},
+    {"MB", 1e6},
+    {"GB", 1e9},
+    {"KiB", 1024.0},
+    {"MiB", 1024.0 * 1024},
     {"GiB", 1024.0 * 1024 * 1024},
 };
 
@@ -58,7 +64,8 @@ const Unit* FindUnit(const Unit (&units)[N], absl::string_view name) {
 absl::StatusOr<absl::Duration> ParseDuration(absl::string_view text) {
   const auto bad = [whole = text] {
     return absl::InvalidArgumentError(
-        absl::StrCat("'", whole, "' is not a duration; write a number with its unit, such as "
+        absl::StrCat("'", whole,
+                     "' is not a duration; write a number with its unit, such as "
                      "500ms, 10s, 5m or 1h"));
   };
   if (text.empty()) return bad();

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "picket/v1/run.pb.h"
 #include "picket/v1/suite.pb.h"
 
@@ -19,6 +20,11 @@ namespace picket {
 // InvalidArgument naming suite, test and field; ResourceExhausted naming the limit.
 absl::Status ValidateTest(const v1::Test& test);
 absl::Status ValidateRunSpec(const v1::RunSpec& spec);
+
+// May `must_fail` name it? Those that a target can fail with.
+bool IsMustFailReason(v1::FailureReason::Value reason);
+// A tag: a title without commas and blanks.
+bool IsTag(absl::string_view text);
 
 // Names, as the suite file has them, of what the test uses and this build does not
 // run; empty = everything. `run` refuses by these names; nothing is ignored.

@@ -60,9 +60,8 @@ TEST_F(FlagsTest, DefaultsStandWhenNothingIsGiven) {
 }
 
 TEST_F(FlagsTest, FlagsOfEveryKindAreRead) {
-  ASSERT_OK(flags_.Parse({"-L", "[::1]:0", "--capacity=5", "a.yaml", "--take-over",
-                          "--agent-grace", "1m30s", "--label", "a=1", "--label", "b=-2,3",
-                          "b.yaml"}));
+  ASSERT_OK(flags_.Parse({"-L", "[::1]:0", "--capacity=5", "a.yaml", "--take-over", "--agent-grace",
+                          "1m30s", "--label", "a=1", "--label", "b=-2,3", "b.yaml"}));
   EXPECT_EQ(listen_, "[::1]:0");
   EXPECT_EQ(capacity_, 5);
   EXPECT_TRUE(take_over_);
@@ -137,8 +136,7 @@ TEST_F(FlagsTest, BadConfigFilesAreErrors) {
            {"- a\n", "expected a map"},
            {"a: b: c\n", "not valid YAML"},
            {"capacity: 1\n---\ncapacity: 2\n", "second YAML document"}}) {
-    EXPECT_THAT(flags_.Parse({"--config", WriteConfig(text)}),
-                StatusIs(kInvalid, HasSubstr(part)))
+    EXPECT_THAT(flags_.Parse({"--config", WriteConfig(text)}), StatusIs(kInvalid, HasSubstr(part)))
         << text;
   }
   EXPECT_THAT(flags_.Parse({"--config", "/nonexistent/x.yaml"}),
