@@ -21,7 +21,7 @@ class CsvReader {
 
   absl::StatusOr<CsvTable> Run() {
     if (text_.size() > bounds_.bytes) {
-      return Exhausted(absl::StrCat("the table has more than ", bounds_.bytes, " bytes"));
+      return Exhausted(line_, absl::StrCat("the table has more than ", bounds_.bytes, " bytes"));
     }
     bool has_header = false;
     while (at_ < text_.size()) {
@@ -48,9 +48,9 @@ class CsvReader {
     error_line_ = line;
     return absl::InvalidArgumentError(absl::StrCat("line ", line, ": ", what));
   }
-  absl::Status Exhausted(absl::string_view what) {
-    error_line_ = line_;
-    return absl::ResourceExhaustedError(absl::StrCat("line ", line_, ": ", what));
+  absl::Status Exhausted(size_t line, absl::string_view what) {
+    error_line_ = line;
+    return absl::ResourceExhaustedError(absl::StrCat("line ", line, ": ", what));
   }
 
   bool At(char c) const { return at_ < text_.size() && text_[at_] == c; }
@@ -74,7 +74,8 @@ class CsvReader {
       ABSL_RETURN_IF_ERROR(At('"') ? Quoted(&record->back()) : Bare(&record->back()));
       if (!IsValidUtf8(record->back())) return Fail(line_, "expected UTF-8");
       if (record->size() > DefaultExprLimits().csv_columns) {
-        return Exhausted(absl::StrCat("more than ", DefaultExprLimits().csv_columns, " columns"));
+        return Exhausted(
+            line_, absl::StrCat("more than ", DefaultExprLimits().csv_columns, " columns"));
       }
       if (at_ == text_.size() || SkipLineEnd()) return absl::OkStatus();
       ++at_;  // a comma
@@ -139,7 +140,8 @@ class CsvReader {
                                      "but found ", row.size()));
     }
     if (table_.rows.size() == bounds_.rows) {
-      return Exhausted(absl::StrCat("the table has more than ", bounds_.rows, " rows"));
+      return Exhausted(line,
+                       absl::StrCat("the table has more than ", bounds_.rows, " rows"));
     }
     table_.rows.push_back(std::move(row));
     table_.lines.push_back(line);

@@ -481,7 +481,7 @@ class Compiler {
     return absl::OkStatus();
   }
 
-  // Draft 7: names or a schema for each property.
+  // Draft 7, and still allowed by 2020-12: names or a schema for each property.
   absl::Status Dependencies(const Json& value, const std::string& pointer, const Scope& scope,
                             Node* node) {
     const auto* members = value.get_ptr<const Json::object_t*>();
@@ -490,6 +490,7 @@ class Compiler {
       const std::string below = absl::StrCat(pointer, "/", PointerToken(name));
       if (dependency.is_array()) {
         ABSL_ASSIGN_OR_RETURN(auto list, ReadNames(dependency, below));
+        node->dependent_keyword = "dependencies";
         node->dependent_required.emplace_back(name, std::move(list));
       } else {
         ABSL_ASSIGN_OR_RETURN(const Node* schema, CompileSchema(dependency, below, scope));

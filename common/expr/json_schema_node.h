@@ -73,6 +73,7 @@ struct Node {
   const Node* additional_properties = nullptr;
   const Node* property_names = nullptr;
   std::vector<std::pair<std::string, std::vector<std::string>>> dependent_required;
+  std::string dependent_keyword = "dependentRequired";  // draft 7: dependencies
   std::vector<std::pair<std::string, const Node*>> dependent_schemas;
 
   std::vector<const Node*> all_of;

@@ -314,7 +314,9 @@ class Validator {
     for (const auto& [name, names] : node.dependent_required) {
       if (!Spend(1 + object.size() / 16)) return false;
       if (FindMember(value, name) == nullptr) continue;
-      valid &= CheckRequired(node, value, place, "dependentRequired", names, errors);
+      valid &= CheckRequired(node, value, place,
+                             absl::StrCat(node.dependent_keyword, "/", PointerToken(name)),
+                             names, errors);
     }
     for (const auto& [name, schema] : node.dependent_schemas) {
       if (!Spend(1 + object.size() / 16)) return false;
