@@ -1,0 +1,95 @@
+#include "cli/commands.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "cli/connection_flags.h"
+#include "cli/escape.h"
+#include "cli/exit_code.h"
+#include "common/base/version.h"
+
+namespace picket {
+namespace {
+
+struct Command {
+  absl::string_view name;
+  absl::string_view arguments;
+  absl::string_view help;
+  int (*run)(Environment&, const Arguments&);
+};
+
+constexpr Command kCommands[] = {
+    {"run", "FILE...", "Run suites and exit with their verdict.", RunCommand},
+    {"validate", "FILE...", "Check suite files; print every error with its place.",
+     ValidateCommand},
+    {"schema", "", "Print the JSON Schema of suite files, for editors.", SchemaCommand},
+    {"watch", "RUN", "Follow a run to its verdict.", WatchCommand},
+    {"wait", "RUN", "Wait for a run's verdict, silently.", WaitCommand},
+    {"cancel", "RUN", "End a run; what is undecided ends cancelled.", CancelCommand},
+    {"runs", "", "List runs, newest first.", RunsCommand},
+    {"show", "RUN", "Show a run: ledger, locations, failures.", ShowCommand},
+    {"report", "RUN", "Write reports of a run.", ReportCommand},
+    {"agents", "", "List agents.", AgentsCommand},
+    {"drain", "AGENT", "Let an agent finish what it has begun, and give it no more.", DrainCommand},
+    {"query", "JSONPATH [FILE]", "Print what a JSONPath (RFC 9535) selects, as a JSON array.",
+     QueryCommand},
+    {"version", "", "Print the version.", VersionCommand},
+};
+
+std::string Help() {
+  std::string out =
+      "picket runs synthetic tests from many places at once and tells a delivery pipeline one\n"
+      "word it can trust.\n\nUsage: picket COMMAND [OPTIONS]\n\n";
+  for (const Command& command : kCommands) {
+    absl::StrAppendFormat(&out, "  %-24s %s\n", absl::StrCat(command.name, " ", command.arguments),
+                          command.help);
+  }
+  absl::StrAppend(&out,
+                  "\n`picket COMMAND --help` shows the options of a command.\n\n"
+                  "Exit codes of run, watch and wait:\n"
+                  "  0         PASSED\n"
+                  "  1         FAILED\n"
+                  "  2         wrong usage or an invalid suite; nothing was created\n"
+                  "  3         INCONCLUSIVE (includes: nothing ran, deadline passed, no agents)\n"
+                  "  4         the coordinator cannot be reached, or refused us\n"
+                  "  130, 143  interrupted; the run has been cancelled on the coordinator\n");
+  return out;
+}
+
+int Dispatch(Environment& env, const Arguments& args) {
+  if (args.empty()) {
+    env.err->Write(Help());
+    return kExitUsage;
+  }
+  const std::string& name = args[0];
+  if (name == "--help" || name == "-h" || name == "help") {
+    env.out->Write(Help());
+    return kExitPassed;
+  }
+  const Arguments rest(args.begin() + 1, args.end());
+  if (name == "--version") return VersionCommand(env, rest);
+  for (const Command& command : kCommands) {
+    if (command.name == name) return command.run(env, rest);
+  }
+  PrintError(env, absl::StrCat("there is no command '", name, "'; `picket --help` lists them"));
+  return kExitUsage;
+}
+
+}  // namespace
+
+int VersionCommand(Environment& env, const Arguments& args) {
+  FlagSet flags("picket version", "Prints the version.");
+  if (std::optional<int> code = ParseArguments(env, flags, args)) return *code;
+  env.out->Write(absl::StrCat("picket ", kVersion, "\n"));
+  return kExitPassed;
+}
+
+int RunCli(Environment& env, const Arguments& args) {
+  const int code = Dispatch(env, args);
+  env.out->Flush().IgnoreError();
+  env.err->Flush().IgnoreError();
+  return code;
+}
+
+}  // namespace picket

@@ -1,0 +1,39 @@
+#include "cli/interrupts.h"
+
+#include <utility>
+
+#include "common/base/clock.h"
+
+namespace picket {
+
+void Interrupts::Raise(int signal) {
+  MutexLock lock(&mu_);
+  if (signal_ != 0) return;
+  signal_ = signal;
+  changed_.SignalAll();
+  if (listener_) listener_();
+}
+
+int Interrupts::signal() {
+  MutexLock lock(&mu_);
+  return signal_;
+}
+
+void Interrupts::SetListener(absl::AnyInvocable<void()> listener) {
+  MutexLock lock(&mu_);
+  listener_ = std::move(listener);
+  if (listener_ && signal_ != 0) listener_();
+}
+
+bool Interrupts::Wait(absl::Duration time) {
+  const absl::Duration end = Clock::Real()->Monotonic() + time;
+  MutexLock lock(&mu_);
+  while (signal_ == 0) {
+    const absl::Duration left = end - Clock::Real()->Monotonic();
+    if (left <= absl::ZeroDuration()) break;
+    changed_.WaitWithTimeout(&mu_, left);
+  }
+  return signal_ != 0;
+}
+
+}  // namespace picket

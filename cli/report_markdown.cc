@@ -1,0 +1,122 @@
+#include <string>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "cli/escape.h"
+#include "cli/report.h"
+#include "cli/run_text.h"
+
+namespace picket {
+namespace {
+
+// GitHub refuses a step summary of more than 1 MiB; some room is left for what other
+// steps write.
+constexpr size_t kBytesMost = 900u << 10;
+constexpr size_t kFailuresMost = 200;
+constexpr size_t kFlakyMost = 50;
+constexpr size_t kValueBytes = 300;
+
+std::string Row(const std::vector<std::string>& cells) {
+  return absl::StrCat("| ", absl::StrJoin(cells, " | "), " |\n");
+}
+
+std::string Value(absl::string_view text) { return EscapeMarkdown(CutToBytes(text, kValueBytes)); }
+
+std::vector<std::string> LedgerCells(const v1::Ledger& l) {
+  std::vector<std::string> cells;
+  for (uint32_t n : {l.planned(), l.passed(), l.failed(), l.inconclusive(), l.skipped(),
+                     l.cancelled(), l.expired(), l.unassigned(), l.flaky()}) {
+    cells.push_back(absl::StrCat(n));
+  }
+  return cells;
+}
+
+class MarkdownReport : public Report {
+ public:
+  explicit MarkdownReport(TextSink* sink) : sink_(sink) {}
+
+  void Begin(const ReportHeader& header) override {
+    const v1::Run& run = header.run;
+    several_ = HasSeveralSuites(run);
+    Put(absl::StrCat("## ", v1::Verdict::Value_Name(run.verdict()), ": ", Value(run.suite()),
+                     "\n\n"));
+    if (!run.explanation().empty()) Put(absl::StrCat(Value(run.explanation()), "\n\n"));
+    Put(absl::StrCat("Run `", run.run_id(), "`: ", LedgerText(run.ledger()), "\n\n"));
+    if (run.local()) Put("All agents were on one machine (`--local`).\n\n");
+    Put("| location | planned | passed | failed | inconclusive | skipped | cancelled | expired | "
+        "unassigned | flaky |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+    for (const v1::LocationProgress& location : header.locations) {
+      std::vector<std::string> cells = LedgerCells(location.ledger());
+      cells.insert(cells.begin(), Value(location.location()));
+      Put(Row(cells));
+    }
+    Put("\n");
+  }
+
+  void Add(const v1::Execution& execution) override {
+    if (execution.flaky() && execution.end() == v1::End::PASSED) Flaky(execution);
+    if (!IsBad(execution.end())) return;
+    ++failures_;
+    if (failures_ > kFailuresMost) return;
+    if (failures_ == 1) {
+      Put("### Not passed\n\n| end | test | reason | asserted | expected | actual | timings |\n"
+          "|---|---|---|---|---|---|---|\n");
+    }
+    std::string asserted, expected, actual, message, timings;
+    for (const Detail& detail : FailureDetails(execution, 1)) {
+      if (detail.label == "asserted" && asserted.empty()) asserted = detail.value;
+      if (detail.label == "expected") expected = detail.value;
+      if (detail.label == "actual") actual = detail.value;
+      if (detail.label == "message") message = detail.value;
+      if (detail.label == "timings") timings = detail.value;
+    }
+    if (asserted.empty()) asserted = message;
+    const std::string row =
+        Row({v1::End::Value_Name(execution.end()), Value(ExecutionTitle(execution, several_)),
+             EscapeMarkdown(ReasonText(execution.reason())), Value(asserted), Value(expected),
+             Value(actual), Value(timings)});
+    if (written_ + row.size() > kBytesMost) return;
+    ++shown_;
+    Put(row);
+  }
+
+  void End() override {
+    if (failures_ > shown_) {
+      Put(absl::StrCat("\nand ", failures_ - shown_, " more; the JSON report has them all\n"));
+    }
+    if (!flaky_.empty()) {
+      Put("\n### Flaky\n\n");
+      for (const std::string& line : flaky_) Put(line);
+      if (flaky_count_ > flaky_.size()) {
+        Put(absl::StrCat("- and ", flaky_count_ - flaky_.size(), " more\n"));
+      }
+    }
+  }
+
+ private:
+  void Put(absl::string_view text) {
+    written_ += text.size();
+    sink_->Write(text);
+  }
+
+  void Flaky(const v1::Execution& execution) {
+    ++flaky_count_;
+    if (flaky_.size() >= kFlakyMost) return;
+    flaky_.push_back(absl::StrCat("- ", Value(ExecutionTitle(execution, several_)),
+                                  ": passed on attempt ", execution.attempts_size(), "\n"));
+  }
+
+  TextSink* sink_;
+  bool several_ = false;
+  size_t written_ = 0, failures_ = 0, shown_ = 0, flaky_count_ = 0;
+  std::vector<std::string> flaky_;
+};
+
+}  // namespace
+
+std::unique_ptr<Report> MakeMarkdownReport(TextSink* sink) {
+  return std::make_unique<MarkdownReport>(sink);
+}
+
+}  // namespace picket

@@ -1,0 +1,21 @@
+// File: report_message.h
+//
+// From what the coordinator keeps to the messages of the JSON report.
+//
+// Thread rule: pure.
+
+#ifndef CLI_REPORT_MESSAGE_H_
+#define CLI_REPORT_MESSAGE_H_
+
+#include "picket/v1/run.pb.h"
+
+namespace picket {
+
+v1::Report ReportWithoutExecutions(const v1::Run& run);
+
+// Fills `out`, which is empty. Late attempts are left out; `late` says there were some.
+void FillReportExecution(const v1::Execution& execution, v1::ReportExecution& out);
+
+}  // namespace picket
+
+#endif  // CLI_REPORT_MESSAGE_H_

@@ -1,0 +1,172 @@
+#include "cli/run_text.h"
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+
+namespace picket {
+namespace {
+
+constexpr size_t kValueBytes = 500;   // of an expected or actual value in a log
+constexpr size_t kLineBytes = 2'000;  // of a curl line in a log
+constexpr int kAssertionsShown = 10;
+
+size_t BytesShown(absl::string_view label) { return label == "curl" ? kLineBytes : kValueBytes; }
+
+void AddAssertion(const v1::Assertion& assertion, std::vector<Detail>& details) {
+  details.push_back(
+      {"asserted", absl::StrCat(assertion.step().empty() ? "" : assertion.step() + ": ",
+                                assertion.subject(), " ", assertion.operator_())});
+  details.push_back({"expected", assertion.expected()});
+  details.push_back({"actual", assertion.actual()});
+  if (!assertion.unjudged().empty()) details.push_back({"unjudged", assertion.unjudged()});
+}
+
+// "(connect_refused, agent eu-1, attempt 2 of 2)".
+std::string Circumstances(const v1::Execution& execution, const Printer& printer) {
+  std::vector<std::string> parts;
+  const std::string reason = ReasonText(execution.reason());
+  if (!reason.empty()) parts.push_back(reason);
+  const v1::Attempt* attempt = DecidingAttempt(execution);
+  if (attempt != nullptr) {
+    if (!attempt->agent().empty()) {
+      parts.push_back(absl::StrCat("agent ", printer.OutsideCut(attempt->agent(), 100)));
+    }
+    if (execution.attempts_size() > 1) {
+      parts.push_back(
+          absl::StrCat("attempt ", attempt->number(), " of ", execution.attempts_size()));
+    }
+  }
+  if (execution.blame() != v1::Blame::none) {
+    parts.push_back(absl::StrCat("blame: ", v1::Blame::Value_Name(execution.blame())));
+  }
+  if (!execution.blocking()) parts.push_back("not blocking");
+  return parts.empty() ? "" : absl::StrCat("  (", absl::StrJoin(parts, ", "), ")");
+}
+
+}  // namespace
+
+std::string LedgerText(const v1::Ledger& l) {
+  return absl::StrCat("planned ", l.planned(), " = ", l.passed(), " passed + ", l.failed(),
+                      " failed + ", l.inconclusive(), " inconclusive + ", l.skipped(),
+                      " skipped + ", l.cancelled(), " cancelled + ", l.expired(), " expired + ",
+                      l.unassigned(), " unassigned",
+                      l.flaky() > 0 ? absl::StrCat(" (", l.flaky(), " flaky)") : "");
+}
+
+std::string VerdictLine(const v1::Run& run) {
+  const v1::Ledger& l = run.ledger();
+  if (run.state() == v1::Run::SEALED) {
+    return absl::StrCat(v1::Verdict::Value_Name(run.verdict()), "  ", LedgerText(l));
+  }
+  const uint32_t decided = l.passed() + l.failed() + l.inconclusive() + l.skipped() +
+                           l.cancelled() + l.expired() + l.unassigned();
+  return absl::StrCat(v1::Run::State_Name(run.state()), "  ", decided, " of ", l.planned(),
+                      " decided: ", l.passed(), " passed, ", l.failed(), " failed, ",
+                      l.inconclusive(), " inconclusive, ", l.skipped(), " skipped");
+}
+
+std::string ExecutionTitle(const v1::Execution& execution, bool with_suite) {
+  return absl::StrCat(with_suite ? absl::StrCat(execution.suite(), ": ") : "", execution.test(),
+                      " [", execution.location(), "]",
+                      execution.has_row() ? absl::StrCat(" row ", execution.row()) : "");
+}
+
+bool HasSeveralSuites(const v1::Run& run) { return absl::StrContains(run.suite(), ", "); }
+
+const v1::Attempt* DecidingAttempt(const v1::Execution& execution) {
+  const v1::Attempt* last = nullptr;
+  for (const v1::Attempt& attempt : execution.attempts()) {
+    if (attempt.probe()) continue;
+    if (last == nullptr || attempt.outcome() != v1::Outcome::INCONCLUSIVE ||
+        last->outcome() == v1::Outcome::INCONCLUSIVE) {
+      last = &attempt;
+    }
+  }
+  return last;
+}
+
+bool IsBad(v1::End::Value end) {
+  return end != v1::End::UNDECIDED && end != v1::End::PASSED && end != v1::End::SKIPPED;
+}
+
+std::string MicrosText(uint64_t us) {
+  if (us < 1'000) return absl::StrCat(us, " us");
+  if (us < 10'000) return absl::StrFormat("%.1f ms", us / 1e3);
+  if (us < 1'000'000) return absl::StrFormat("%.0f ms", us / 1e3);
+  return absl::StrFormat("%.2f s", us / 1e6);
+}
+
+std::string TimingsText(const v1::Measurement& measurement) {
+  std::vector<std::string> parts;
+  for (const v1::Phase& phase : measurement.phases()) {
+    parts.push_back(absl::StrCat(v1::Phase::Name_Name(phase.name()), " ", MicrosText(phase.us())));
+  }
+  return absl::StrJoin(parts, ", ");
+}
+
+std::string ReasonText(v1::FailureReason::Value reason) {
+  return reason == v1::FailureReason::none ? "" : v1::FailureReason::Value_Name(reason);
+}
+
+absl::Time ToTime(const google::protobuf::Timestamp& time) {
+  return absl::FromUnixSeconds(time.seconds()) + absl::Nanoseconds(time.nanos());
+}
+
+std::string TimeText(const google::protobuf::Timestamp& time) {
+  if (time.seconds() == 0) return "";
+  return absl::FormatTime("%Y-%m-%dT%H:%M:%SZ", ToTime(time), absl::UTCTimeZone());
+}
+
+std::vector<Detail> FailureDetails(const v1::Execution& execution, int assertions_most) {
+  std::vector<Detail> details;
+  const v1::Attempt* attempt = DecidingAttempt(execution);
+  if (attempt == nullptr) return details;
+  if (!attempt->message().empty()) details.push_back({"message", attempt->message()});
+  int shown = 0, left = 0;
+  for (const v1::Assertion& assertion : attempt->assertions()) {
+    if (assertion.passed()) continue;
+    if (shown == assertions_most) {
+      ++left;
+      continue;
+    }
+    ++shown;
+    AddAssertion(assertion, details);
+  }
+  if (left > 0) details.push_back({"asserted", absl::StrCat("and ", left, " more")});
+  std::string timings = TimingsText(attempt->measurement());
+  if (!timings.empty()) details.push_back({"timings", std::move(timings)});
+  if (attempt->quality().poor()) {
+    details.push_back({"quality", "poor: the agent was too loaded to measure well"});
+  }
+  for (const std::string& warning : attempt->warnings()) details.push_back({"warning", warning});
+  if (!attempt->evidence().curl().empty()) details.push_back({"curl", attempt->evidence().curl()});
+  return details;
+}
+
+std::vector<std::string> FailureBlock(const v1::Execution& execution, bool with_suite,
+                                      const Printer& printer) {
+  const std::string name = v1::End::Value_Name(execution.end());
+  std::vector<std::string> lines = {absl::StrCat(
+      printer.Paint(ColourOf(execution.end()), name), "  ",
+      printer.Outside(ExecutionTitle(execution, with_suite)), Circumstances(execution, printer))};
+  for (const Detail& detail : FailureDetails(execution, kAssertionsShown)) {
+    lines.push_back(absl::StrFormat("        %-9s %s", detail.label,
+                                    printer.OutsideCut(detail.value, BytesShown(detail.label))));
+  }
+  return lines;
+}
+
+std::string FailureLine(const v1::Execution& execution, bool with_suite, const Printer& printer) {
+  const v1::Attempt* attempt = DecidingAttempt(execution);
+  const std::string name = v1::End::Value_Name(execution.end());
+  return absl::StrCat(printer.Paint(ColourOf(execution.end()), name), "  ",
+                      printer.Outside(ExecutionTitle(execution, with_suite)),
+                      Circumstances(execution, printer),
+                      attempt != nullptr && !attempt->message().empty()
+                          ? absl::StrCat(": ", printer.OutsideCut(attempt->message(), kValueBytes))
+                          : "");
+}
+
+}  // namespace picket

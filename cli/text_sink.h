@@ -1,0 +1,78 @@
+// File: text_sink.h
+//
+// Where text goes: a descriptor, a string in tests, a file that a report becomes.
+//
+// Thread rule: thread-compatible.
+
+#ifndef CLI_TEXT_SINK_H_
+#define CLI_TEXT_SINK_H_
+
+#include <cstddef>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace picket {
+
+class TextSink {
+ public:
+  virtual ~TextSink() = default;
+  // May buffer. Errors are remembered and told by Flush.
+  virtual void Write(absl::string_view text) = 0;
+  // Everything written so far is on its way. The first error since the start, if any.
+  virtual absl::Status Flush() = 0;
+};
+
+// Keeps the text.
+class StringSink : public TextSink {
+ public:
+  void Write(absl::string_view text) override { text_.append(text.data(), text.size()); }
+  absl::Status Flush() override { return absl::OkStatus(); }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
+// Writes to a descriptor, which it does not own, through a buffer.
+class DescriptorSink : public TextSink {
+ public:
+  explicit DescriptorSink(int fd, size_t buffer_bytes = 64u << 10)
+      : fd_(fd), buffer_bytes_(buffer_bytes) {}
+  void Write(absl::string_view text) override;
+  absl::Status Flush() override;
+
+ private:
+  int fd_;
+  size_t buffer_bytes_;
+  std::string buffer_;
+  absl::Status status_;
+};
+
+// Writes a file beside `path` and renames it over `path` on Commit, so that a reader
+// sees a whole report or none. Without Commit the file beside it is removed.
+class AtomicFileSink : public TextSink {
+ public:
+  AtomicFileSink() = default;
+  ~AtomicFileSink() override;
+  AtomicFileSink(const AtomicFileSink&) = delete;
+  AtomicFileSink& operator=(const AtomicFileSink&) = delete;
+
+  // Errors name the path. REQUIRES: called once, before anything is written.
+  absl::Status Open(const std::string& path);
+  void Write(absl::string_view text) override;
+  absl::Status Flush() override;
+  absl::Status Commit();
+
+ private:
+  std::string path_, temporary_;
+  int fd_ = -1;
+  bool in_place_ = false;  // a device or pipe: written directly
+  std::string buffer_;
+  absl::Status status_;
+};
+
+}  // namespace picket
+
+#endif  // CLI_TEXT_SINK_H_
