@@ -34,6 +34,10 @@ class SecretSource {
   // The value of `name` for use towards `host`; nothing if there is none, or if it is
   // bound to other hosts. Never empty.
   virtual std::optional<std::string> Lookup(absl::string_view name, absl::string_view host) = 0;
+
+  // The value of `name` whatever it is bound to: for variables, which are evaluated before
+  // any host is known. The engine asks Lookup before a request that holds it is sent.
+  virtual std::optional<std::string> Value(absl::string_view name) { return Lookup(name, ""); }
 };
 
 // PICKET_SECRET_<NAME> in the environment, then the file <NAME> in `directory`

@@ -43,6 +43,9 @@ struct EngineLimits {
   size_t evidence_certificates = 5;
   size_t warnings = 20;
   size_t steps_told = 100;
+  size_t hops_bytes = 32u << 10;           // of one attempt, serialised
+  size_t assertions_bytes = 64u << 10;     // of one failing attempt, serialised
+  size_t agent_text_bytes = 130;           // of a passing result, left for the agent's name
 
   // When a measurement is poor.
   absl::Duration poor_scheduling_lag = absl::Milliseconds(250);
@@ -50,6 +53,33 @@ struct EngineLimits {
   uint32_t poor_cpu_steal_permille = 100;
   absl::Duration steal_interval = absl::Seconds(1);     // between two looks at /proc/stat
   absl::Duration lag_interval = absl::Milliseconds(200);  // between two looks at a loop's lag
+
+  // What one transfer may use.
+  size_t response_header_bytes = 128u << 10;  // of all header fields, trailers included
+  size_t response_header_fields = 500;
+  size_t interim_responses = 16;           // 1xx before the final response
+  size_t content_codings = 4;              // of one response
+  size_t decode_turn_bytes = 256u << 10;   // decoded, or passed on, for one transfer in one turn
+  size_t addresses = 16;                   // tried for one name and family
+  size_t dns_aliases = 16;                 // CNAMEs followed
+  size_t certificates = 10;                // of a server's chain
+  size_t alternative_names = 100;          // told of one certificate
+  size_t pem_bytes = 4u << 20;             // a CA bundle, certificate or key
+  absl::Duration connect_stagger = absl::Milliseconds(250);  // RFC 8305, 5: between attempts
+  absl::Duration resolution_delay = absl::Milliseconds(50);  // RFC 8305, 3: for AAAA after A
+
+  // What one loop keeps.
+  size_t open_connections = 24'000;        // those in use included
+  size_t idle_connections = 1024;          // of `connection: reuse` and of sessions
+  size_t lingering_sockets = 1024;         // waiting for the server's FIN; more are closed at once
+  absl::Duration linger = absl::Milliseconds(200);
+  size_t idle_handles = 256;               // libcurl handles kept for the next transfers
+  size_t ca_stores = 64;                   // one per CA digest; the least used goes first
+  size_t client_identities = 256;
+  size_t loop_stalls_kept = 4096;
+  absl::Duration stall_memory = absl::Hours(1);
+  absl::Duration hosts_file_age = absl::Seconds(1);  // between two looks at it
+  size_t hosts_entries = 200'000;
 
   // Secrets.
   size_t secret_bytes = 64u << 10;

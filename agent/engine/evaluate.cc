@@ -1,0 +1,214 @@
+#include "agent/engine/evaluate.h"
+
+#include "absl/status/status.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "agent/engine/assertion.h"
+#include "agent/engine/extract.h"
+#include "agent/engine/limits.h"
+#include "common/base/status_macros.h"
+
+namespace picket {
+namespace {
+
+// A subject made ready, and what it stands on.
+struct Prepared {
+  ReadySubject subject;
+  std::string argument;
+  std::shared_ptr<const JsonPath> path;
+  std::shared_ptr<const XPath> xpath;
+};
+
+class Evaluator {
+ public:
+  Evaluator(const CompiledStep& step, Answer& answer, Variables& variables,
+            const EvaluateOptions& options)
+      : step_(step), answer_(answer), variables_(variables), options_(options) {}
+
+  StepVerdict Run() {
+    for (const CompiledExpectation& expectation : step_.expect) Expect(expectation);
+    for (const CompiledExtract& extract : step_.extract) Extract(extract);
+    return std::move(out_);
+  }
+
+ private:
+  absl::Status Prepare(const CompiledSubject& subject, Prepared& out) {
+    out.subject.kind = subject.kind;
+    if (subject.constant) {
+      out.subject.argument = subject.argument;
+      out.subject.path = subject.path.get();
+      out.subject.xpath = subject.xpath.get();
+      return absl::OkStatus();
+    }
+    ABSL_ASSIGN_OR_RETURN(out.argument, variables_.Text(subject.argument_template, options_.now,
+                                                        RenderMode::kText));
+    out.subject.argument = out.argument;
+    if (subject.kind == v1::Subject::json) {
+      ABSL_ASSIGN_OR_RETURN(out.path, JsonPath::Compile(out.argument));
+      out.subject.path = out.path.get();
+    } else if (subject.kind == v1::Subject::xpath) {
+      ABSL_ASSIGN_OR_RETURN(out.xpath, XPath::Compile(out.argument));
+      out.subject.xpath = out.xpath.get();
+    }
+    return absl::OkStatus();
+  }
+
+  void Expect(const CompiledExpectation& expectation) {
+    Prepared prepared;
+    Actual actual;
+    if (absl::Status status = Prepare(expectation.subject, prepared); !status.ok()) {
+      actual.state = Actual::State::kUnjudgeable;
+      actual.why = std::string(status.message());
+      prepared.subject.argument = expectation.subject.argument;
+    } else {
+      Look(prepared.subject, answer_, actual);
+    }
+    for (const CompiledOperation& operation : expectation.operations) {
+      Operate(prepared.subject, actual, operation);
+    }
+  }
+
+  void Operate(const ReadySubject& subject, const Actual& actual,
+               const CompiledOperation& operation) {
+    Json storage;
+    absl::StatusOr<const Json*> operand =
+        variables_.Value(operation.operand, options_.now, &storage);
+    Judgement judgement;
+    if (operand.ok()) {
+      judgement = Judge(subject.kind, actual, operation, **operand);
+    } else {
+      judgement.value = Judgement::Value::kUnjudged;
+      judgement.why = absl::StrCat("cannot_evaluate: ", operand.status().message());
+    }
+    if (judgement.value == Judgement::Value::kFailed && subject.kind == v1::Subject::time &&
+        actual.state == Actual::State::kPresent && !options_.poor.empty()) {
+      judgement.value = Judgement::Value::kUnjudged;
+      judgement.why = absl::StrCat("measurement_poor: ", options_.poor);
+    }
+    Record(subject, actual, operation.op, operand.ok() ? *operand : nullptr, judgement);
+  }
+
+  std::string Clean(absl::string_view text, size_t bytes_most) const {
+    // Masked before it is cut, so that no half of a secret stays.
+    if (variables_.masker().empty()) return CleanText(text, bytes_most);
+    return CleanText(variables_.masker().Mask(text, bytes_most + 1), bytes_most);
+  }
+
+  void Record(const ReadySubject& subject, const Actual& actual, v1::Operator::Value op,
+              const Json* operand, const Judgement& judgement) {
+    const size_t most = DefaultEngineLimits().assertion_text_bytes;
+    v1::Assertion& assertion = out_.assertions.emplace_back();
+    assertion.set_subject(Clean(SubjectLabel(subject.kind, subject.argument), most));
+    assertion.set_operator_(v1::Operator::Value_Name(op));
+    assertion.set_step(options_.step_name);
+    if (operand != nullptr) assertion.set_expected(Clean(ExpectedText(actual, op, *operand), most));
+    assertion.set_passed(judgement.value == Judgement::Value::kPassed);
+    assertion.set_actual(HidesValue(subject, actual, op)
+                             ? kMask
+                             : Clean(ActualOf(actual, op, judgement), most));
+    switch (judgement.value) {
+      case Judgement::Value::kPassed:
+        ++out_.passed;
+        return;
+      case Judgement::Value::kFailed:
+        ++out_.failed;
+        Settle(v1::Outcome::FAILED, v1::FailureReason::assertion,
+               absl::StrCat(assertion.subject(), " ", assertion.operator_(), " ",
+                            assertion.expected(), ", but it was ", assertion.actual()));
+        return;
+      case Judgement::Value::kUnjudged:
+        ++out_.unjudged;
+        assertion.set_unjudged(Clean(judgement.why, most));
+        Settle(v1::Outcome::INCONCLUSIVE, ReasonOf(judgement.why),
+               absl::StrCat(assertion.subject(), " ", assertion.operator_(),
+                            " could not be judged: ", assertion.unjudged()));
+    }
+  }
+
+  static bool IsSensitive(const ReadySubject& subject) {
+    return subject.kind == v1::Subject::cookie ||
+           (subject.kind == v1::Subject::header && IsSensitiveHeader(subject.argument));
+  }
+
+  static bool HidesValue(const ReadySubject& subject, const Actual& actual,
+                         v1::Operator::Value op) {
+    return IsSensitive(subject) && actual.state == Actual::State::kPresent &&
+           op != v1::Operator::exists && op != v1::Operator::count && op != v1::Operator::type;
+  }
+
+  // Not yet masked or cut.
+  std::string ActualOf(const Actual& actual, v1::Operator::Value op,
+                       const Judgement& judgement) const {
+    // With secrets about, a text is cut only once it is masked.
+    const size_t most = DefaultEngineLimits().assertion_text_bytes;
+    const std::string text = ActualText(actual, op, most,
+                                        variables_.masker().empty() ? most + 1 : SIZE_MAX);
+    if (judgement.why.empty() || judgement.value != Judgement::Value::kFailed ||
+        actual.state != Actual::State::kPresent) {
+      return text;
+    }
+    switch (op) {
+      case v1::Operator::count:
+      case v1::Operator::type:
+      case v1::Operator::schema:
+        return judgement.why;
+      default:
+        return absl::StrCat(text, " (", judgement.why, ")");
+    }
+  }
+
+  static v1::FailureReason::Value ReasonOf(absl::string_view unjudged) {
+    if (absl::StartsWith(unjudged, "measurement_poor")) return v1::FailureReason::measurement_poor;
+    if (absl::StartsWith(unjudged, "learning")) return v1::FailureReason::learning;
+    return v1::FailureReason::cannot_evaluate;
+  }
+
+  // The first failure stands; a failure stands over anything inconclusive.
+  void Settle(v1::Outcome::Value outcome, v1::FailureReason::Value reason, std::string message) {
+    if (out_.outcome == v1::Outcome::FAILED) return;
+    if (out_.outcome == v1::Outcome::INCONCLUSIVE && outcome == v1::Outcome::INCONCLUSIVE) return;
+    out_.outcome = outcome;
+    out_.reason = reason;
+    out_.message = CleanText(message, DefaultEngineLimits().message_bytes);
+  }
+
+  void Extract(const CompiledExtract& extract) {
+    Prepared prepared;
+    absl::StatusOr<Json> value;
+    if (absl::Status status = Prepare(extract.subject, prepared); !status.ok()) {
+      value = absl::ResourceExhaustedError(status.message());
+    } else {
+      value = ExtractValue(extract, prepared.subject, answer_);
+    }
+    if (value.ok()) {
+      // At once: a later extract of the step may name it.
+      variables_.SetExtracted(extract.name, *std::move(value), IsSensitive(prepared.subject));
+      return;
+    }
+    out_.extracts_failed = true;
+    const std::string message =
+        Clean(absl::StrCat("variable ", extract.name, " could not be extracted: ",
+                           value.status().message()),
+              DefaultEngineLimits().message_bytes);
+    if (absl::IsResourceExhausted(value.status())) {
+      Settle(v1::Outcome::INCONCLUSIVE, v1::FailureReason::cannot_evaluate, message);
+    } else {
+      Settle(v1::Outcome::FAILED, v1::FailureReason::extract, message);
+    }
+  }
+
+  const CompiledStep& step_;
+  Answer& answer_;
+  Variables& variables_;
+  const EvaluateOptions& options_;
+  StepVerdict out_;
+};
+
+}  // namespace
+
+StepVerdict Evaluate(const CompiledStep& step, Answer& answer, Variables& variables,
+                     const EvaluateOptions& options) {
+  return Evaluator(step, answer, variables, options).Run();
+}
+
+}  // namespace picket
