@@ -74,8 +74,8 @@ class CsvReader {
       ABSL_RETURN_IF_ERROR(At('"') ? Quoted(&record->back()) : Bare(&record->back()));
       if (!IsValidUtf8(record->back())) return Fail(line_, "expected UTF-8");
       if (record->size() > DefaultExprLimits().csv_columns) {
-        return Exhausted(
-            line_, absl::StrCat("more than ", DefaultExprLimits().csv_columns, " columns"));
+        return Exhausted(line_,
+                         absl::StrCat("more than ", DefaultExprLimits().csv_columns, " columns"));
       }
       if (at_ == text_.size() || SkipLineEnd()) return absl::OkStatus();
       ++at_;  // a comma
@@ -136,12 +136,13 @@ class CsvReader {
 
   absl::Status AddRow(std::vector<std::string> row, size_t line) {
     if (row.size() != table_.header.size()) {
-      return Fail(line, absl::StrCat("expected ", table_.header.size(), " fields, as in the header, "
-                                     "but found ", row.size()));
+      return Fail(line, absl::StrCat("expected ", table_.header.size(),
+                                     " fields, as in the header, "
+                                     "but found ",
+                                     row.size()));
     }
     if (table_.rows.size() == bounds_.rows) {
-      return Exhausted(line,
-                       absl::StrCat("the table has more than ", bounds_.rows, " rows"));
+      return Exhausted(line, absl::StrCat("the table has more than ", bounds_.rows, " rows"));
     }
     table_.rows.push_back(std::move(row));
     table_.lines.push_back(line);

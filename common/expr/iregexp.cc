@@ -130,20 +130,19 @@ class Translator {
   // \p{..} or \P{..}: appends to `items` what a class may hold; or sets `complement` to the
   // items of the class whose complement is meant.
   absl::Status Category(std::string* items, std::string* complement) {
-    static constexpr absl::string_view kMinor[] = {"Llmotu", "Mcen", "Ndlo", "Pcdefios",
+    static constexpr absl::string_view kMinor[] = {"Llmotu", "Mcen",  "Ndlo", "Pcdefios",
                                                    "Zlps",   "Sckmo", "Ccfno"};
     const bool negated = Next() == 'P';
     at_ += 2;
     if (!At('{')) return Fail("'{'");
     ++at_;
     const size_t end = in_.find('}', at_);
-    const absl::string_view name =
-        end == absl::string_view::npos ? "" : in_.substr(at_, end - at_);
+    const absl::string_view name = end == absl::string_view::npos ? "" : in_.substr(at_, end - at_);
     bool known = false;
     for (absl::string_view minor : kMinor) {
-      known |= (name.size() == 1 && name[0] == minor[0]) ||
-               (name.size() == 2 && name[0] == minor[0] &&
-                absl::StrContains(minor.substr(1), name[1]));
+      known |=
+          (name.size() == 1 && name[0] == minor[0]) ||
+          (name.size() == 2 && name[0] == minor[0] && absl::StrContains(minor.substr(1), name[1]));
     }
     if (!known) return Fail("a Unicode general category such as L or Lu");
     at_ = end + 1;

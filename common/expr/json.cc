@@ -8,142 +8,11 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
-#include "absl/status/status.h"
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
 #include "common/base/random.h"
 #include "common/expr/limits.h"
 
 namespace picket {
 namespace {
-
-// Builds the tree while the text is read, and stops at the first bound reached. Children are
-// collected apart and moved into their container when it ends: ordered_json's own insertion
-// searches linearly and its growth copies whole subtrees.
-class BoundedBuilder : public nlohmann::json_sax<Json> {
- public:
-  explicit BoundedBuilder(JsonBounds bounds) : bounds_(bounds) {}
-
-  bool null() override { return Count() && Add(Json(nullptr)); }
-  bool boolean(bool value) override { return Count() && Add(Json(value)); }
-  bool number_integer(number_integer_t value) override { return Count() && Add(Json(value)); }
-  bool number_unsigned(number_unsigned_t value) override { return Count() && Add(Json(value)); }
-  bool number_float(number_float_t value, const string_t&) override {
-    return Count() && Add(Json(value));
-  }
-  bool string(string_t& value) override { return Count() && Add(Json(std::move(value))); }
-  bool binary(binary_t&) override { return false; }
-
-  bool start_object(size_t) override { return Open(); }
-  bool start_array(size_t) override { return Open(); }
-
-  bool key(string_t& name) override {
-    Frame& frame = stack_.back();
-    frame.member = frame.names.size();
-    if (frame.index.empty()) {
-      for (size_t i = 0; i < frame.names.size(); ++i) {
-        if (frame.names[i] == name) frame.member = i;
-      }
-      if (frame.names.size() >= kIndexFrom) {
-        for (size_t i = 0; i < frame.names.size(); ++i) frame.index[frame.names[i]] = i;
-      }
-    } else if (auto it = frame.index.find(name); it != frame.index.end()) {
-      frame.member = it->second;
-    }
-    if (*frame.member < frame.names.size()) return true;
-    if (!frame.index.empty()) frame.index[name] = *frame.member;
-    frame.names.push_back(std::move(name));
-    frame.values.emplace_back();
-    return true;
-  }
-
-  bool end_object() override {
-    Frame frame = Pop();
-    Json::object_t members;
-    members.reserve(frame.names.size());
-    for (size_t i = 0; i < frame.names.size(); ++i) {
-      members.emplace_back(std::move(frame.names[i]), std::move(frame.values[i]));
-    }
-    return Add(Json(std::move(members)));
-  }
-
-  bool end_array() override {
-    Frame frame = Pop();
-    return Add(Json(Json::array_t(std::move(frame.values))));
-  }
-
-  bool parse_error(size_t position, const std::string& /*token*/,
-                   const nlohmann::detail::exception& error) override {
-    // nlohmann counts the bytes read, so the offending one is the last of them.
-    const size_t offset = position == 0 ? 0 : position - 1;
-    absl::string_view reason = error.what();
-    if (size_t at = reason.find("] "); at != absl::string_view::npos) reason.remove_prefix(at + 2);
-    if (absl::StartsWith(reason, "parse error")) {
-      if (size_t at = reason.find(": "); at != absl::string_view::npos) {
-        reason.remove_prefix(at + 2);
-      }
-    }
-    status_ = absl::InvalidArgumentError(
-        absl::StrCat("not valid JSON at byte ", offset, ": ", reason));
-    return false;
-  }
-
-  absl::StatusOr<Json> Finish(bool complete) {
-    if (!status_.ok()) return status_;
-    if (!complete) return absl::InvalidArgumentError("not valid JSON at byte 0: no value");
-    return std::move(root_);
-  }
-
- private:
-  static constexpr size_t kIndexFrom = 16;
-
-  struct Frame {
-    std::vector<std::string> names;  // of an object; as many as values
-    std::vector<Json> values;
-    std::optional<size_t> member;    // of an object: where the next value goes
-    absl::flat_hash_map<std::string, size_t> index;
-  };
-
-  bool Count() {
-    if (++nodes_ <= bounds_.nodes) return true;
-    status_ = absl::ResourceExhaustedError(
-        absl::StrCat("the JSON text holds more than ", bounds_.nodes, " values"));
-    return false;
-  }
-
-  bool Add(Json value) {
-    if (stack_.empty()) {
-      root_ = std::move(value);
-    } else if (Frame& frame = stack_.back(); frame.member.has_value()) {
-      frame.values[*frame.member] = std::move(value);
-    } else {
-      frame.values.push_back(std::move(value));
-    }
-    return true;
-  }
-
-  bool Open() {
-    if (stack_.size() >= static_cast<size_t>(bounds_.depth)) {
-      status_ = absl::ResourceExhaustedError(
-          absl::StrCat("the JSON text nests deeper than ", bounds_.depth, " levels"));
-      return false;
-    }
-    stack_.emplace_back();
-    return Count();
-  }
-
-  Frame Pop() {
-    Frame frame = std::move(stack_.back());
-    stack_.pop_back();
-    return frame;
-  }
-
-  const JsonBounds bounds_;
-  Json root_;
-  std::vector<Frame> stack_;
-  size_t nodes_ = 0;
-  absl::Status status_;
-};
 
 int CompareIntegerToDouble(const Json& integer, double d) {
   // 2^64 and -2^63 are exact doubles; between them truncation to an integer is exact.
@@ -151,8 +20,7 @@ int CompareIntegerToDouble(const Json& integer, double d) {
   if (d < -0x1p63) return 1;
   const double whole = std::trunc(d);
   const double rest = d - whole;
-  const bool negative_integer =
-      !integer.is_number_unsigned() && integer.get<int64_t>() < 0;
+  const bool negative_integer = !integer.is_number_unsigned() && integer.get<int64_t>() < 0;
   int order;
   if (negative_integer) {
     const int64_t i = integer.get<int64_t>();
@@ -186,8 +54,7 @@ class Comparer {
     if (a.type() != b.type()) return false;
     switch (a.type()) {
       case Json::value_t::array:
-        return EqualArrays(*a.get_ptr<const Json::array_t*>(),
-                           *b.get_ptr<const Json::array_t*>());
+        return EqualArrays(*a.get_ptr<const Json::array_t*>(), *b.get_ptr<const Json::array_t*>());
       case Json::value_t::object:
         return EqualObjects(*a.get_ptr<const Json::object_t*>(),
                             *b.get_ptr<const Json::object_t*>());
@@ -245,8 +112,8 @@ uint64_t HashNumber(const Json& value) {
   if (value.is_number_float()) {
     const double d = value.get<double>();
     if (d == std::trunc(d) && d >= -0x1p63 && d < 0x1p64) {
-      const uint64_t bits = d < 0 ? static_cast<uint64_t>(static_cast<int64_t>(d))
-                                  : static_cast<uint64_t>(d);
+      const uint64_t bits =
+          d < 0 ? static_cast<uint64_t>(static_cast<int64_t>(d)) : static_cast<uint64_t>(d);
       return Random(bits).Next();
     }
     uint64_t bits;
@@ -280,12 +147,6 @@ size_t Utf8Length(absl::string_view s, size_t i) {
 }
 
 }  // namespace
-
-absl::StatusOr<Json> ParseJson(absl::string_view text, JsonBounds bounds) {
-  BoundedBuilder builder(bounds);
-  const bool complete = Json::sax_parse(text.begin(), text.end(), &builder);
-  return builder.Finish(complete);
-}
 
 std::string ToText(const Json& value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);

@@ -28,8 +28,8 @@ namespace picket {
 using Json = nlohmann::ordered_json;
 
 struct JsonBounds {
-  int depth = DefaultLimits().json_depth;      // containers within containers
-  size_t nodes = DefaultLimits().json_nodes;   // values, of all kinds
+  int depth = DefaultLimits().json_depth;     // containers within containers
+  size_t nodes = DefaultLimits().json_nodes;  // values, of all kinds
 };
 
 // Reads one JSON text. The bounds are checked while the text is read, before any

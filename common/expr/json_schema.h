@@ -41,8 +41,8 @@ class JsonSchema {
 
   // InvalidArgument names the JSON Pointer of what is wrong in the schema.
   // `draft` is the dialect of a schema that has no $schema.
-  static absl::StatusOr<std::shared_ptr<const JsonSchema>> Compile(
-      const Json& schema, Draft draft = Draft::k2020_12);
+  static absl::StatusOr<std::shared_ptr<const JsonSchema>> Compile(const Json& schema,
+                                                                   Draft draft = Draft::k2020_12);
   virtual ~JsonSchema() = default;
 
   // ResourceExhausted, which is neither valid nor invalid, when the validation needs

@@ -1,13 +1,12 @@
 #include <algorithm>
-#include <limits>
 #include <utility>
 
 #include "absl/status/status.h"
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
+#include "common/expr/json_schema_keyword_reader.h"
 #include "common/expr/json_schema_node.h"
 #include "common/expr/uri.h"
 #include "common/policy/limits.h"
@@ -35,36 +34,14 @@ std::optional<Draft> DraftOf(absl::string_view uri) {
   return std::nullopt;
 }
 
-// RE2 says \x{1F} where ECMA-262 says \u001F.
-std::string RewritePattern(absl::string_view pattern) {
-  std::string out;
-  for (size_t i = 0; i < pattern.size(); ++i) {
-    if (pattern[i] != '\\' || i + 1 == pattern.size()) {
-      out += pattern[i];
-      continue;
-    }
-    ++i;
-    const absl::string_view digits = pattern.substr(std::min(i + 1, pattern.size())).substr(0, 4);
-    if (pattern[i] == 'u' && digits.size() == 4 &&
-        std::all_of(digits.begin(), digits.end(), absl::ascii_isxdigit)) {
-      absl::StrAppend(&out, "\\x{", digits, "}");
-      i += 4;
-    } else {
-      out += '\\';
-      out += pattern[i];
-    }
-  }
-  return out;
-}
-
-class Compiler {
+class Compiler : private KeywordReader {
  public:
   explicit Compiler(Draft draft) : draft_(draft) {}
 
   absl::StatusOr<Document> Run(const Json& schema) {
     if (JsonDepth(schema) > DefaultLimits().json_depth) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "the JSON Schema nests deeper than ", DefaultLimits().json_depth, " levels"));
+      return absl::InvalidArgumentError(absl::StrCat("the JSON Schema nests deeper than ",
+                                                     DefaultLimits().json_depth, " levels"));
     }
     if (const Json* dialect = FindMember(schema, "$schema")) {
       ABSL_RETURN_IF_ERROR(SetDraft(*dialect));
@@ -76,10 +53,6 @@ class Compiler {
   }
 
  private:
-  struct Scope {
-    std::string base;  // URI of the resource, without fragment
-  };
-
   struct Reference {
     Node* from;
     std::string pointer;  // of the $ref
@@ -87,18 +60,13 @@ class Compiler {
     UriReference target;
   };
 
-  using Handler = absl::Status (Compiler::*)(const Json&, const std::string& pointer,
-                                             const Scope&, Node*);
+  using Handler = absl::Status (Compiler::*)(const Json&, const std::string& pointer, const Scope&,
+                                             Node*);
   struct Keyword {
     absl::string_view name;
     int drafts;
     Handler handler;
   };
-
-  static absl::Status Fail(absl::string_view pointer, absl::string_view what) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("not a usable JSON Schema: at '", pointer, "': ", what));
-  }
 
   absl::Status SetDraft(const Json& dialect) {
     const auto* uri = dialect.get_ptr<const std::string*>();
@@ -124,7 +92,7 @@ class Compiler {
   }
 
   absl::StatusOr<const Node*> CompileSchema(const Json& schema, const std::string& pointer,
-                                            Scope scope) {
+                                            Scope scope) override {
     document_.nodes.push_back(std::make_unique<Node>());
     Node* node = document_.nodes.back().get();
     node->pointer = pointer;
@@ -153,7 +121,7 @@ class Compiler {
 
   std::string UnknownKeyword(absl::string_view name) const {
     static constexpr absl::string_view kUnsupported[] = {
-        "unevaluatedItems", "unevaluatedProperties", "$dynamicRef",  "$dynamicAnchor",
+        "unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$dynamicAnchor",
         "$recursiveRef",    "$recursiveAnchor",      "$vocabulary"};
     for (absl::string_view unsupported : kUnsupported) {
       if (name == unsupported) return absl::StrCat("'", name, "' is not supported");
@@ -162,8 +130,7 @@ class Compiler {
   }
 
   // $id and $anchor, which are needed before anything below is looked at.
-  absl::Status Identify(const Json& schema, const std::string& pointer, Scope* scope,
-                        Node* node) {
+  absl::Status Identify(const Json& schema, const std::string& pointer, Scope* scope, Node* node) {
     if (const Json* id = FindMember(schema, "$id")) {
       const auto* text = id->get_ptr<const std::string*>();
       if (text == nullptr) return Fail(pointer + "/$id", "expected a URI reference");
@@ -210,9 +177,9 @@ class Compiler {
   absl::Status Resolve(const Reference& reference) {
     const auto resource = resources_.find(reference.target.without_fragment);
     if (resource == resources_.end()) {
-      return Fail(reference.pointer,
-                  absl::StrCat("'", reference.text, "' leaves this document, and references are "
-                                                    "not fetched; copy its target into $defs"));
+      return Fail(reference.pointer, absl::StrCat("'", reference.text,
+                                                  "' leaves this document, and references are "
+                                                  "not fetched; copy its target into $defs"));
     }
     const std::string& fragment = reference.target.fragment;
     if (fragment.empty() || fragment[0] == '/') {
@@ -230,88 +197,6 @@ class Compiler {
       }
     }
     return Fail(reference.pointer, absl::StrCat("'", reference.text, "' refers to no schema"));
-  }
-
-  // Values of keywords.
-
-  absl::Status ReadCount(const Json& value, const std::string& pointer,
-                         std::optional<uint64_t>* out) {
-    if (!value.is_number() || !IsIntegral(value) || CompareNumbers(value, Json(0)) < 0) {
-      return Fail(pointer, absl::StrCat("expected a whole number from 0, but found ",
-                                        ToText(value)));
-    }
-    if (value.is_number_float()) {
-      const double d = value.get<double>();
-      *out = d >= 0x1p63 ? std::numeric_limits<uint64_t>::max() : static_cast<uint64_t>(d);
-    } else {
-      *out = value.get<uint64_t>();
-    }
-    return absl::OkStatus();
-  }
-
-  absl::Status ReadNumber(const Json& value, const std::string& pointer,
-                          std::optional<Json>* out) {
-    if (!value.is_number()) {
-      return Fail(pointer, absl::StrCat("expected a number, but found ", ToText(value)));
-    }
-    *out = value;
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<std::vector<std::string>> ReadNames(const Json& value,
-                                                     const std::string& pointer) {
-    std::vector<std::string> names;
-    bool good = value.is_array();
-    if (good) {
-      for (const Json& name : value) {
-        const auto* text = name.get_ptr<const std::string*>();
-        good = good && text != nullptr;
-        if (text != nullptr) names.push_back(*text);
-      }
-    }
-    if (!good) return Fail(pointer, "expected an array of strings");
-    std::vector<std::string> sorted = names;
-    std::sort(sorted.begin(), sorted.end());
-    if (std::adjacent_find(sorted.begin(), sorted.end()) != sorted.end()) {
-      return Fail(pointer, "a name stands here twice");
-    }
-    return names;
-  }
-
-  absl::StatusOr<std::vector<const Node*>> ReadSchemas(const Json& value,
-                                                       const std::string& pointer,
-                                                       const Scope& scope) {
-    if (!value.is_array() || value.empty()) {
-      return Fail(pointer, "expected an array of at least one schema");
-    }
-    std::vector<const Node*> nodes;
-    for (size_t i = 0; i < value.size(); ++i) {
-      ABSL_ASSIGN_OR_RETURN(const Node* node,
-                            CompileSchema(value[i], absl::StrCat(pointer, "/", i), scope));
-      nodes.push_back(node);
-    }
-    return nodes;
-  }
-
-  absl::StatusOr<std::vector<std::pair<std::string, const Node*>>> ReadSchemaMap(
-      const Json& value, const std::string& pointer, const Scope& scope) {
-    const auto* members = value.get_ptr<const Json::object_t*>();
-    if (members == nullptr) return Fail(pointer, "expected an object of schemas");
-    std::vector<std::pair<std::string, const Node*>> nodes;
-    for (const auto& [name, schema] : *members) {
-      ABSL_ASSIGN_OR_RETURN(
-          const Node* node,
-          CompileSchema(schema, absl::StrCat(pointer, "/", PointerToken(name)), scope));
-      nodes.emplace_back(name, node);
-    }
-    return nodes;
-  }
-
-  absl::StatusOr<std::shared_ptr<const Regex>> ReadPattern(const std::string& pattern,
-                                                           const std::string& pointer) {
-    auto regex = Regex::Compile(RewritePattern(pattern));
-    if (!regex.ok()) return Fail(pointer, regex.status().message());
-    return regex;
   }
 
   // Handlers, one a keyword or a family of them.
@@ -355,8 +240,7 @@ class Compiler {
     return absl::OkStatus();
   }
 
-  absl::Status Ref(const Json& value, const std::string& pointer, const Scope& scope,
-                   Node* node) {
+  absl::Status Ref(const Json& value, const std::string& pointer, const Scope& scope, Node* node) {
     const auto* text = value.get_ptr<const std::string*>();
     if (text == nullptr) return Fail(pointer, "expected a URI reference");
     references_.push_back({node, pointer, *text, ResolveUri(scope.base, *text)});
@@ -368,8 +252,7 @@ class Compiler {
     return ReadSchemaMap(value, pointer, scope).status();
   }
 
-  absl::Status Annotated(const Json& value, const std::string& pointer, const Scope& scope,
-                         Node*) {
+  absl::Status Annotated(const Json& value, const std::string& pointer, const Scope& scope, Node*) {
     return CompileSchema(value, pointer, scope).status();
   }
 
@@ -379,9 +262,8 @@ class Compiler {
     const Json list = value.is_array() ? value : Json::array({value});
     for (const Json& entry : list) {
       const auto* name = entry.get_ptr<const std::string*>();
-      const auto* found =
-          name == nullptr ? std::end(kNames)
-                          : std::find(std::begin(kNames), std::end(kNames), *name);
+      const auto* found = name == nullptr ? std::end(kNames)
+                                          : std::find(std::begin(kNames), std::end(kNames), *name);
       if (found == std::end(kNames)) {
         return Fail(pointer, absl::StrCat("expected null, boolean, integer, number, string, "
                                           "array or object, but found ",
@@ -406,8 +288,7 @@ class Compiler {
     return absl::OkStatus();
   }
 
-  absl::Status Multiple(const Json& value, const std::string& pointer, const Scope&,
-                        Node* node) {
+  absl::Status Multiple(const Json& value, const std::string& pointer, const Scope&, Node* node) {
     ABSL_RETURN_IF_ERROR(ReadNumber(value, pointer, &node->multiple_of));
     if (CompareNumbers(value, Json(0)) > 0) return absl::OkStatus();
     return Fail(pointer, "expected a number above 0");
@@ -434,8 +315,8 @@ class Compiler {
     return Schemas<&Node::prefix_items>(value, pointer, scope, node);
   }
 
-  absl::Status AdditionalItems(const Json& value, const std::string& pointer,
-                               const Scope& scope, Node* node) {
+  absl::Status AdditionalItems(const Json& value, const std::string& pointer, const Scope& scope,
+                               Node* node) {
     ABSL_ASSIGN_OR_RETURN(const Node* rest, CompileSchema(value, pointer, scope));
     additional_items_.emplace_back(node, rest);
     return absl::OkStatus();
@@ -453,8 +334,8 @@ class Compiler {
     return absl::OkStatus();
   }
 
-  absl::Status PatternProperties(const Json& value, const std::string& pointer,
-                                 const Scope& scope, Node* node) {
+  absl::Status PatternProperties(const Json& value, const std::string& pointer, const Scope& scope,
+                                 Node* node) {
     ABSL_ASSIGN_OR_RETURN(auto nodes, ReadSchemaMap(value, pointer, scope));
     for (const auto& [pattern, schema] : nodes) {
       ABSL_ASSIGN_OR_RETURN(auto regex, ReadPattern(pattern, schema->pointer));
@@ -468,15 +349,15 @@ class Compiler {
     const auto* members = value.get_ptr<const Json::object_t*>();
     if (members == nullptr) return Fail(pointer, "expected an object of arrays of names");
     for (const auto& [name, names] : *members) {
-      ABSL_ASSIGN_OR_RETURN(
-          auto list, ReadNames(names, absl::StrCat(pointer, "/", PointerToken(name))));
+      ABSL_ASSIGN_OR_RETURN(auto list,
+                            ReadNames(names, absl::StrCat(pointer, "/", PointerToken(name))));
       node->dependent_required.emplace_back(name, std::move(list));
     }
     return absl::OkStatus();
   }
 
-  absl::Status DependentSchemas(const Json& value, const std::string& pointer,
-                                const Scope& scope, Node* node) {
+  absl::Status DependentSchemas(const Json& value, const std::string& pointer, const Scope& scope,
+                                Node* node) {
     ABSL_ASSIGN_OR_RETURN(node->dependent_schemas, ReadSchemaMap(value, pointer, scope));
     return absl::OkStatus();
   }

@@ -35,12 +35,12 @@ enum Type : uint8_t {
 
 // One schema. Each member is the keyword of its name; what is absent says nothing.
 struct Node {
-  std::string pointer;              // where it stands in the document
-  std::optional<bool> boolean;      // the schema is `true` or `false`
+  std::string pointer;          // where it stands in the document
+  std::optional<bool> boolean;  // the schema is `true` or `false`
   const Node* ref = nullptr;
-  bool ref_only = false;            // draft 7: what stands beside $ref is ignored
+  bool ref_only = false;  // draft 7: what stands beside $ref is ignored
 
-  uint8_t types = 0;                // 0: any
+  uint8_t types = 0;  // 0: any
   std::optional<Json> constant;
   std::optional<std::vector<Json>> enumeration;
 
@@ -92,8 +92,8 @@ struct Document {
 
 absl::StatusOr<Document> CompileDocument(const Json& schema, JsonSchema::Draft draft);
 
-absl::StatusOr<JsonSchema::Result> ValidateInstance(const Document& document,
-                                                    const Json& instance, size_t steps_most);
+absl::StatusOr<JsonSchema::Result> ValidateInstance(const Document& document, const Json& instance,
+                                                    size_t steps_most);
 
 // Is `value` an exact multiple of `divisor`, as both are written in decimal?
 // REQUIRES: numbers, divisor > 0.

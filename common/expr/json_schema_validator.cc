@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/status/status.h"
@@ -110,8 +109,8 @@ class Validator {
   bool Fail(Errors* errors, const Node& node, absl::string_view keyword, const Place& place,
             absl::string_view message) {
     if (errors != nullptr && errors->size() < DefaultExprLimits().schema_errors) {
-      errors->push_back({place.Pointer(), absl::StrCat(node.pointer, keyword.empty() ? "" : "/",
-                                                       keyword),
+      errors->push_back({place.Pointer(),
+                         absl::StrCat(node.pointer, keyword.empty() ? "" : "/", keyword),
                          std::string(message)});
     }
     return false;
@@ -172,20 +171,18 @@ class Validator {
     bool valid = true;
     if (node.types != 0 && (TypesOf(value) & node.types) == 0) {
       valid = Fail(errors, node, "type", place,
-                   absl::StrCat("expected ", TypeNames(node.types), ", but found ",
-                                Brief(value)));
+                   absl::StrCat("expected ", TypeNames(node.types), ", but found ", Brief(value)));
     }
     if (node.constant.has_value() && !Equal(*node.constant, value)) {
       valid = Fail(errors, node, "const", place,
-                   absl::StrCat("expected ", Brief(*node.constant), ", but found ",
-                                Brief(value)));
+                   absl::StrCat("expected ", Brief(*node.constant), ", but found ", Brief(value)));
     }
     if (node.enumeration.has_value() &&
         std::none_of(node.enumeration->begin(), node.enumeration->end(),
                      [&](const Json& allowed) { return Equal(allowed, value); })) {
       valid = Fail(errors, node, "enum", place,
-                   absl::StrCat("expected one of ", node.enumeration->size(),
-                                " values, but found ", Brief(value)));
+                   absl::StrCat("expected one of ", node.enumeration->size(), " values, but found ",
+                                Brief(value)));
     }
     return valid;
   }
@@ -233,8 +230,7 @@ class Validator {
     return valid;
   }
 
-  bool CheckString(const Node& node, const std::string& text, const Place& place,
-                   Errors* errors) {
+  bool CheckString(const Node& node, const std::string& text, const Place& place, Errors* errors) {
     bool valid = true;
     if (node.min_length.has_value() || node.max_length.has_value()) {
       if (!SpendText(text)) return false;
@@ -254,8 +250,8 @@ class Validator {
 
   bool CheckArray(const Node& node, const Json::array_t& array, const Place& place,
                   Errors* errors) {
-    bool valid = CheckCount(node, place, array.size(), node.min_items, "minItems",
-                            node.max_items, "maxItems", "elements", errors);
+    bool valid = CheckCount(node, place, array.size(), node.min_items, "minItems", node.max_items,
+                            "maxItems", "elements", errors);
     for (size_t i = 0; i < array.size(); ++i) {
       const Node* schema = i < node.prefix_items.size() ? node.prefix_items[i] : node.items;
       if (schema == nullptr) break;
@@ -276,9 +272,9 @@ class Validator {
       std::vector<size_t>& alike = seen[hash];
       for (size_t earlier : alike) {
         if (!Equal(array[earlier], array[i])) continue;
-        return Fail(errors, node, "uniqueItems", place,
-                    absl::StrCat("expected distinct elements, but ", earlier, " and ", i,
-                                 " are equal"));
+        return Fail(
+            errors, node, "uniqueItems", place,
+            absl::StrCat("expected distinct elements, but ", earlier, " and ", i, " are equal"));
       }
       alike.push_back(i);
     }
@@ -295,8 +291,8 @@ class Validator {
       if (!node.max_contains.has_value() && found >= least) return true;
     }
     return CheckCount(node, place, found, least,
-                      node.min_contains.has_value() ? "minContains" : "contains",
-                      node.max_contains, "maxContains", "elements that match `contains`", errors);
+                      node.min_contains.has_value() ? "minContains" : "contains", node.max_contains,
+                      "maxContains", "elements that match `contains`", errors);
   }
 
   bool CheckObject(const Node& node, const Json& value, const Json::object_t& object,
@@ -315,8 +311,8 @@ class Validator {
       if (!Spend(1 + object.size() / 16)) return false;
       if (FindMember(value, name) == nullptr) continue;
       valid &= CheckRequired(node, value, place,
-                             absl::StrCat(node.dependent_keyword, "/", PointerToken(name)),
-                             names, errors);
+                             absl::StrCat(node.dependent_keyword, "/", PointerToken(name)), names,
+                             errors);
     }
     for (const auto& [name, schema] : node.dependent_schemas) {
       if (!Spend(1 + object.size() / 16)) return false;
@@ -389,11 +385,9 @@ class Validator {
       valid = Fail(errors, node, "not", place,
                    absl::StrCat("expected no match of this schema, but found ", Brief(value)));
     }
-    if (node.condition != nullptr &&
-        (node.consequence != nullptr || node.alternative != nullptr)) {
-      const Node* next = Check(*node.condition, value, place, in_place, nullptr)
-                             ? node.consequence
-                             : node.alternative;
+    if (node.condition != nullptr && (node.consequence != nullptr || node.alternative != nullptr)) {
+      const Node* next = Check(*node.condition, value, place, in_place, nullptr) ? node.consequence
+                                                                                 : node.alternative;
       if (exhausted_.empty() && next != nullptr) {
         valid &= Check(*next, value, place, in_place, errors);
       }
@@ -417,8 +411,8 @@ class Validator {
       }
       if (match.has_value()) {
         return Fail(errors, node, "oneOf", place,
-                    absl::StrCat("expected a match of exactly one schema, but ", *match, " and ",
-                                 i, " match"));
+                    absl::StrCat("expected a match of exactly one schema, but ", *match, " and ", i,
+                                 " match"));
       }
       match = i;
     }
@@ -434,54 +428,10 @@ class Validator {
   std::string exhausted_;
 };
 
-// A finite number as it is written: mantissa × 10^exponent, sign dropped.
-struct Decimal {
-  uint64_t mantissa = 0;
-  int exponent = 0;
-};
-
-Decimal ToDecimal(const Json& number) {
-  Decimal decimal;
-  bool fraction = false;
-  const std::string text = ToText(number);  // the shortest that reads back the same
-  size_t i = 0;
-  for (; i < text.size() && text[i] != 'e' && text[i] != 'E'; ++i) {
-    if (text[i] == '.') {
-      fraction = true;
-    } else if (text[i] != '-') {
-      decimal.mantissa = decimal.mantissa * 10 + static_cast<uint64_t>(text[i] - '0');
-      decimal.exponent -= fraction;
-    }
-  }
-  if (i < text.size()) decimal.exponent += std::atoi(text.c_str() + i + 1);
-  while (decimal.mantissa != 0 && decimal.mantissa % 10 == 0) {
-    decimal.mantissa /= 10;
-    ++decimal.exponent;
-  }
-  return decimal;
-}
-
 }  // namespace
 
-bool IsMultipleOf(const Json& value, const Json& divisor) {
-  __extension__ using Wide = unsigned __int128;
-  const Decimal a = ToDecimal(value);
-  const Decimal b = ToDecimal(divisor);
-  if (a.mantissa == 0) return true;
-  int shift = a.exponent - b.exponent;
-  if (shift >= 0) {
-    Wide rest = a.mantissa % b.mantissa;
-    for (; shift > 0 && rest != 0; --shift) rest = rest * 10 % b.mantissa;
-    return rest == 0;
-  }
-  if (shift < -19) return false;  // the divisor exceeds any 64-bit mantissa
-  Wide scaled = b.mantissa;
-  for (; shift < 0; ++shift) scaled *= 10;
-  return a.mantissa % scaled == 0;
-}
-
-absl::StatusOr<JsonSchema::Result> ValidateInstance(const Document& document,
-                                                    const Json& instance, size_t steps_most) {
+absl::StatusOr<JsonSchema::Result> ValidateInstance(const Document& document, const Json& instance,
+                                                    size_t steps_most) {
   return Validator(steps_most).Run(*document.root, instance);
 }
 

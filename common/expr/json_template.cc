@@ -76,7 +76,8 @@ class TreeRenderer {
       if (!names.insert(key).second) {
         return absl::InvalidArgumentError(
             absl::StrCat("two members of one JSON object render to one name; one of them is "
-                         "written '", name, "'"));
+                         "written '",
+                         name, "'"));
       }
       ABSL_RETURN_IF_ERROR(SpendBytes(key.size()));
       ABSL_ASSIGN_OR_RETURN(Json rendered, Render(value));
@@ -88,8 +89,8 @@ class TreeRenderer {
   absl::Status SpendBytes(size_t bytes) {
     bytes_ += bytes + 1;
     if (bytes_ <= DefaultLimits().rendered_bytes) return absl::OkStatus();
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the rendered JSON exceeds ", DefaultLimits().rendered_bytes, " bytes"));
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the rendered JSON exceeds ", DefaultLimits().rendered_bytes, " bytes"));
   }
 
   absl::Status SpendTree(const Json& node) {
@@ -150,8 +151,8 @@ absl::StatusOr<RenderedJson> JsonTemplate::Render(const TemplateContext& context
   TreeRenderer renderer(templates_, context);
   ABSL_ASSIGN_OR_RETURN(Json value, renderer.Render(tree_));
   if (JsonDepth(value) > DefaultLimits().json_depth) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the rendered JSON nests deeper than ", DefaultLimits().json_depth, " levels"));
+    return absl::ResourceExhaustedError(absl::StrCat("the rendered JSON nests deeper than ",
+                                                     DefaultLimits().json_depth, " levels"));
   }
   return RenderedJson{std::move(value), renderer.uses_secret()};
 }

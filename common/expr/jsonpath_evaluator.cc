@@ -283,9 +283,8 @@ class Evaluator {
     if (subject == nullptr || pattern == nullptr || !pattern->is_string()) return false;
     const auto* text = subject->get_ptr<const std::string*>();
     if (text == nullptr || !ChargeText(*text)) return false;
-    const Regex* regex = call.regex != nullptr
-                             ? call.regex.get()
-                             : Dynamic(*pattern->get_ptr<const std::string*>());
+    const Regex* regex =
+        call.regex != nullptr ? call.regex.get() : Dynamic(*pattern->get_ptr<const std::string*>());
     if (regex == nullptr) return false;
     return call.function == Function::kMatch ? regex->FullMatch(*text) : regex->Search(*text);
   }
@@ -351,14 +350,13 @@ class Evaluator {
 
 }  // namespace
 
-absl::StatusOr<std::vector<Node>> Evaluate(const Query& query, const Json& root,
-                                           size_t nodes_most, std::vector<Step>* trail) {
+absl::StatusOr<std::vector<Node>> Evaluate(const Query& query, const Json& root, size_t nodes_most,
+                                           std::vector<Step>* trail) {
   Evaluator evaluator(root, nodes_most, trail);
   std::vector<Node> nodes = evaluator.Run(query);
   if (evaluator.exhausted()) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the JSONPath query needs to visit more than ", nodes_most,
-                     " nodes of this document"));
+    return absl::ResourceExhaustedError(absl::StrCat("the JSONPath query needs to visit more than ",
+                                                     nodes_most, " nodes of this document"));
   }
   return nodes;
 }

@@ -1,41 +1,17 @@
-#include <cerrno>
-#include <cmath>
-#include <cstdlib>
 #include <utility>
 
 #include "absl/status/status.h"
 #include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
 #include "common/expr/iregexp.h"
 #include "common/expr/jsonpath_query.h"
+#include "common/expr/jsonpath_scanner.h"
 #include "common/expr/limits.h"
 #include "common/policy/limits.h"
 
 namespace picket::jsonpath {
 namespace {
-
-constexpr int64_t kIntegerMost = (int64_t{1} << 53) - 1;  // I-JSON, RFC 7493
-
-void AppendUtf8(uint32_t code, std::string* out) {
-  if (code < 0x80) {
-    *out += static_cast<char>(code);
-  } else if (code < 0x800) {
-    *out += static_cast<char>(0xC0 | (code >> 6));
-    *out += static_cast<char>(0x80 | (code & 0x3F));
-  } else if (code < 0x10000) {
-    *out += static_cast<char>(0xE0 | (code >> 12));
-    *out += static_cast<char>(0x80 | ((code >> 6) & 0x3F));
-    *out += static_cast<char>(0x80 | (code & 0x3F));
-  } else {
-    *out += static_cast<char>(0xF0 | (code >> 18));
-    *out += static_cast<char>(0x80 | ((code >> 12) & 0x3F));
-    *out += static_cast<char>(0x80 | ((code >> 6) & 0x3F));
-    *out += static_cast<char>(0x80 | (code & 0x3F));
-  }
-}
 
 struct FunctionRow {
   absl::string_view name;
@@ -56,9 +32,9 @@ bool TakesNodes(Function function) {
 }
 
 // Recursive descent over the grammar of RFC 9535, appendix A, one method a rule.
-class Parser {
+class Parser : public Scanner {
  public:
-  explicit Parser(absl::string_view text) : text_(text) {}
+  explicit Parser(absl::string_view text) : Scanner(text) {}
 
   absl::StatusOr<Query> Run() {
     if (!IsValidUtf8(text_)) return Fail("valid UTF-8");
@@ -68,41 +44,7 @@ class Parser {
     return query;
   }
 
-  size_t error_offset() const { return error_offset_; }
-
  private:
-  // What stands at the current position, for messages.
-  std::string Found() const {
-    if (at_ >= text_.size()) return "the end";
-    size_t length = 1;
-    while (at_ + length < text_.size() && (text_[at_ + length] & 0xC0) == 0x80) ++length;
-    if (length == 1 && !absl::ascii_isprint(text_[at_])) return "a control character";
-    return absl::StrCat("'", text_.substr(at_, length), "'");
-  }
-
-  absl::Status Fail(absl::string_view expected) {
-    return FailAt(at_, absl::StrCat("expected ", expected, " but found ", Found()));
-  }
-
-  absl::Status FailAt(size_t offset, absl::string_view what) {
-    error_offset_ = offset;
-    return absl::InvalidArgumentError(absl::StrCat(
-        "not a JSONPath query (RFC 9535): at character ",
-        CountCodePoints(text_.substr(0, offset)) + 1, ": ", what));
-  }
-
-  bool At(char c) const { return at_ < text_.size() && text_[at_] == c; }
-  bool AtText(absl::string_view s) const { return absl::StartsWith(text_.substr(at_), s); }
-  bool AtDigit() const { return at_ < text_.size() && absl::ascii_isdigit(text_[at_]); }
-  bool Take(absl::string_view s) {
-    if (!AtText(s)) return false;
-    at_ += s.size();
-    return true;
-  }
-  void Blanks() {
-    while (At(' ') || At('\t') || At('\n') || At('\r')) ++at_;
-  }
-
   // Bounds the recursion; every rule that can contain itself holds one.
   class Nesting {
    public:
@@ -236,91 +178,6 @@ class Parser {
     return selector;
   }
 
-  absl::StatusOr<int64_t> ParseInteger() {
-    const size_t start = at_;
-    const bool negative = Take("-");
-    if (!AtDigit()) return Fail("a digit");
-    if (At('0')) {
-      ++at_;
-      if (negative) return FailAt(start, "expected an integer, but -0 is not one here");
-      if (AtDigit()) return FailAt(start, "expected an integer without leading zeros");
-      return 0;
-    }
-    while (AtDigit()) ++at_;
-    int64_t value = 0;
-    if (!absl::SimpleAtoi(text_.substr(start, at_ - start), &value) || value > kIntegerMost ||
-        value < -kIntegerMost) {
-      return FailAt(start, "expected an integer of at most 2^53 - 1 either way");
-    }
-    return value;
-  }
-
-  absl::StatusOr<uint32_t> ParseHex4() {
-    uint32_t code = 0;
-    for (int i = 0; i < 4; ++i, ++at_) {
-      if (at_ >= text_.size() || !absl::ascii_isxdigit(text_[at_])) {
-        return Fail("four hexadecimal digits after \\u");
-      }
-      const char c = absl::ascii_tolower(text_[at_]);
-      code = code * 16 + (c <= '9' ? c - '0' : c - 'a' + 10);
-    }
-    return code;
-  }
-
-  absl::Status ParseEscape(char quote, std::string* out) {
-    static constexpr absl::string_view kFrom = "btnfr/\\";
-    static constexpr absl::string_view kTo = "\b\t\n\f\r/\\";
-    if (at_ >= text_.size()) return Fail("an escaped character");
-    const char c = text_[at_];
-    if (c == quote) {
-      *out += c;
-      ++at_;
-      return absl::OkStatus();
-    }
-    if (const size_t k = kFrom.find(c); k != absl::string_view::npos) {
-      *out += kTo[k];
-      ++at_;
-      return absl::OkStatus();
-    }
-    if (c != 'u') {
-      return Fail(absl::StrCat("one of b f n r t / \\ u ", std::string(1, quote), " after '\\'"));
-    }
-    const size_t start = at_ - 1;
-    ++at_;
-    ABSL_ASSIGN_OR_RETURN(uint32_t code, ParseHex4());
-    if (code >= 0xDC00 && code <= 0xDFFF) {
-      return FailAt(start, "expected a high surrogate before this low one");
-    }
-    if (code >= 0xD800 && code <= 0xDBFF) {
-      if (!Take("\\u")) return Fail("a low surrogate (\\uDC00 to \\uDFFF)");
-      ABSL_ASSIGN_OR_RETURN(const uint32_t low, ParseHex4());
-      if (low < 0xDC00 || low > 0xDFFF) {
-        return FailAt(at_ - 6, "expected a low surrogate (\\uDC00 to \\uDFFF)");
-      }
-      code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-    }
-    AppendUtf8(code, out);
-    return absl::OkStatus();
-  }
-
-  absl::StatusOr<std::string> ParseString() {
-    const char quote = text_[at_++];
-    std::string value;
-    while (!At(quote)) {
-      if (at_ >= text_.size()) return Fail(absl::StrCat("a closing ", std::string(1, quote)));
-      const unsigned char c = text_[at_];
-      if (c < 0x20) return Fail("an escape such as \\n or \\u0001");
-      ++at_;
-      if (c != '\\') {
-        value += static_cast<char>(c);
-        continue;
-      }
-      ABSL_RETURN_IF_ERROR(ParseEscape(quote, &value));
-    }
-    ++at_;
-    return value;
-  }
-
   absl::StatusOr<std::unique_ptr<const Logical>> ParseOr() {
     return ParseChain("||", Logical::Kind::kOr);
   }
@@ -330,8 +187,8 @@ class Parser {
     auto chain = std::make_unique<Logical>();
     chain->kind = kind;
     while (true) {
-      auto child = kind == Logical::Kind::kOr ? ParseChain("&&", Logical::Kind::kAnd)
-                                              : ParseBasic();
+      auto child =
+          kind == Logical::Kind::kOr ? ParseChain("&&", Logical::Kind::kAnd) : ParseBasic();
       if (!child.ok()) return child.status();
       chain->children.push_back(*std::move(child));
       const size_t before = at_;
@@ -389,8 +246,7 @@ class Parser {
     }
     at_ = before;
     logical->kind = Logical::Kind::kTest;
-    if (logical->left.kind == Operand::Kind::kCall &&
-        ReturnsValue(logical->left.call->function)) {
+    if (logical->left.kind == Operand::Kind::kCall && ReturnsValue(logical->left.call->function)) {
       return FailAt(logical->left.offset,
                     "the value of this function must be compared; expected ==, !=, <, <=, > "
                     "or >= after it");
@@ -451,36 +307,6 @@ class Parser {
     return Fail("'@', '$', a literal, a function, '!' or '('");
   }
 
-  absl::StatusOr<Json> ParseNumber() {
-    const size_t start = at_;
-    bool integer = true;
-    Take("-");
-    if (!AtDigit()) return Fail("a digit");
-    if (Take("0")) {
-      if (AtDigit()) return FailAt(start, "expected a number without leading zeros");
-    }
-    while (AtDigit()) ++at_;
-    if (At('.')) {
-      integer = false;
-      ++at_;
-      if (!AtDigit()) return Fail("a digit");
-      while (AtDigit()) ++at_;
-    }
-    if (At('e') || At('E')) {
-      integer = false;
-      ++at_;
-      if (At('+') || At('-')) ++at_;
-      if (!AtDigit()) return Fail("a digit");
-      while (AtDigit()) ++at_;
-    }
-    const std::string digits(text_.substr(start, at_ - start));
-    if (int64_t value; integer && absl::SimpleAtoi(digits, &value)) return Json(value);
-    if (uint64_t value; integer && absl::SimpleAtoi(digits, &value)) return Json(value);
-    const double value = std::strtod(digits.c_str(), nullptr);
-    if (!std::isfinite(value)) return FailAt(start, "expected a number that fits a double");
-    return Json(value);
-  }
-
   absl::StatusOr<Operand> ParseCall(size_t start, absl::string_view name) {
     Nesting nesting(this);
     ABSL_RETURN_IF_ERROR(nesting.Check());
@@ -506,9 +332,9 @@ class Parser {
     }
     if (!Take(")")) return Fail("',' or ')'");
     if (call->arguments.size() != row->arguments) {
-      return FailAt(start, absl::StrCat(name, "() takes ", row->arguments, " argument",
-                                        row->arguments == 1 ? "" : "s", ", not ",
-                                        call->arguments.size()));
+      return FailAt(start,
+                    absl::StrCat(name, "() takes ", row->arguments, " argument",
+                                 row->arguments == 1 ? "" : "s", ", not ", call->arguments.size()));
     }
     for (const Operand& argument : call->arguments) {
       ABSL_RETURN_IF_ERROR(CheckArgument(*row, argument));
@@ -527,13 +353,12 @@ class Parser {
       return FailAt(argument.offset, absl::StrCat("expected a query as argument of ", row.name));
     }
     if (argument.kind == Operand::Kind::kQuery && !argument.query.singular) {
-      return FailAt(argument.offset,
-                    absl::StrCat("expected a query of names and indices only as argument of ",
-                                 row.name));
+      return FailAt(
+          argument.offset,
+          absl::StrCat("expected a query of names and indices only as argument of ", row.name));
     }
     if (argument.kind == Operand::Kind::kCall && !ReturnsValue(argument.call->function)) {
-      return FailAt(argument.offset,
-                    absl::StrCat("expected a value as argument of ", row.name));
+      return FailAt(argument.offset, absl::StrCat("expected a value as argument of ", row.name));
     }
     return absl::OkStatus();
   }
@@ -552,9 +377,6 @@ class Parser {
     return absl::OkStatus();
   }
 
-  const absl::string_view text_;
-  size_t at_ = 0;
-  size_t error_offset_ = 0;
   int nesting_ = 0;
 };
 
@@ -565,8 +387,7 @@ absl::StatusOr<Query> Parse(absl::string_view text, size_t* error_offset) {
     if (error_offset != nullptr) *error_offset = DefaultLimits().jsonpath_bytes;
     return absl::InvalidArgumentError(absl::StrCat("the JSONPath query has ", text.size(),
                                                    " bytes; at most ",
-                                                   DefaultLimits().jsonpath_bytes,
-                                                   " are allowed"));
+                                                   DefaultLimits().jsonpath_bytes, " are allowed"));
   }
   Parser parser(text);
   auto query = parser.Run();

@@ -92,8 +92,8 @@ struct Step {
 };
 
 // Evaluates `query`; `trail`, if not null, receives the steps to each node.
-absl::StatusOr<std::vector<Node>> Evaluate(const Query& query, const Json& root,
-                                           size_t nodes_most, std::vector<Step>* trail);
+absl::StatusOr<std::vector<Node>> Evaluate(const Query& query, const Json& root, size_t nodes_most,
+                                           std::vector<Step>* trail);
 
 }  // namespace picket::jsonpath
 

@@ -18,7 +18,7 @@ namespace {
 struct Part {
   enum class Kind { kText, kVariable, kBuiltin };
   Kind kind = Kind::kText;
-  std::string text;  // the literal text, or the name
+  std::string text;          // the literal text, or the name
   bool placeholder = false;  // {{ 'text' }} is a placeholder too
   bool raw = false;
   size_t offset = 0;  // in the template
@@ -39,8 +39,8 @@ bool IsUnreserved(char c) {
 }
 
 absl::Status TooLarge() {
-  return absl::ResourceExhaustedError(absl::StrCat(
-      "the rendered template exceeds ", DefaultLimits().rendered_bytes, " bytes"));
+  return absl::ResourceExhaustedError(
+      absl::StrCat("the rendered template exceeds ", DefaultLimits().rendered_bytes, " bytes"));
 }
 
 absl::Status UnknownVariable(absl::string_view name) {
@@ -63,10 +63,9 @@ class TemplateParser {
 
   absl::StatusOr<Template::Program> Run() {
     if (text_.size() > DefaultLimits().template_bytes) {
-      return absl::InvalidArgumentError(absl::StrCat("the template has ", text_.size(),
-                                                     " bytes; at most ",
-                                                     DefaultLimits().template_bytes,
-                                                     " are allowed"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("the template has ", text_.size(), " bytes; at most ",
+                       DefaultLimits().template_bytes, " are allowed"));
     }
     size_t placeholders = 0;
     while (at_ < text_.size()) {
@@ -80,9 +79,9 @@ class TemplateParser {
       at_ = open;
       if (at_ == text_.size()) break;
       if (++placeholders > DefaultExprLimits().template_placeholders) {
-        return FailAt(at_, absl::StrCat("a template may hold at most ",
-                                        DefaultExprLimits().template_placeholders,
-                                        " placeholders"));
+        return FailAt(at_,
+                      absl::StrCat("a template may hold at most ",
+                                   DefaultExprLimits().template_placeholders, " placeholders"));
       }
       ABSL_RETURN_IF_ERROR(ParsePlaceholder());
     }
@@ -134,8 +133,7 @@ class TemplateParser {
     const char quote = text_[at_++];
     std::string value;
     while (!At(quote)) {
-      if (At('\\') && at_ + 1 < text_.size() &&
-          absl::StrContains("'\"\\", text_[at_ + 1])) {
+      if (At('\\') && at_ + 1 < text_.size() && absl::StrContains("'\"\\", text_[at_ + 1])) {
         ++at_;
       }
       if (at_ >= text_.size()) {
@@ -164,10 +162,10 @@ class TemplateParser {
         part.kind = Part::Kind::kVariable;
         AddOnce(part.text, &program_.variables);
         if (At('(')) {
-          return FailAt(start, absl::StrCat(
-                                   "there is no built-in '", part.text,
-                                   "'; there are uuid, timestamp, date, numeric, alphabetic and "
-                                   "alphanumeric"));
+          return FailAt(start,
+                        absl::StrCat("there is no built-in '", part.text,
+                                     "'; there are uuid, timestamp, date, numeric, alphabetic and "
+                                     "alphanumeric"));
         }
       }
     } else {
@@ -222,8 +220,8 @@ class TemplateParser {
     }
     const size_t start = at_;
     while (at_ < text_.size() && !At(',') && !At(')') && !At('}')) ++at_;
-    argument->text = std::string(
-        absl::StripTrailingAsciiWhitespace(text_.substr(start, at_ - start)));
+    argument->text =
+        std::string(absl::StripTrailingAsciiWhitespace(text_.substr(start, at_ - start)));
     if (argument->text.empty()) return Expected("an argument");
     return absl::OkStatus();
   }
@@ -235,17 +233,15 @@ class TemplateParser {
 };
 
 // Appends `text` as `mode` asks.
-absl::Status Append(absl::string_view text, const Part& part, RenderMode mode,
-                    std::string* out) {
+absl::Status Append(absl::string_view text, const Part& part, RenderMode mode, std::string* out) {
   const bool encode =
       (mode == RenderMode::kUrl && part.placeholder && part.offset != 0 && !part.raw) ||
       (mode == RenderMode::kQuery && !part.raw);
   if (mode == RenderMode::kHeader &&
       text.find_first_of(absl::string_view("\r\n\0", 3)) != absl::string_view::npos) {
     return absl::InvalidArgumentError(absl::StrCat(
-        part.kind == Part::Kind::kVariable
-            ? absl::StrCat("the value of '", part.text, "'")
-            : std::string("the text"),
+        part.kind == Part::Kind::kVariable ? absl::StrCat("the value of '", part.text, "'")
+                                           : std::string("the text"),
         " holds CR, LF or NUL, which a header field or method must not"));
   }
   if (encode) {

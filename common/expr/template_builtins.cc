@@ -23,9 +23,9 @@ constexpr absl::string_view kDefaultDateFormat = "%Y-%m-%dT%H:%M:%SZ";
 constexpr absl::string_view kDirectives = "YymdejHIMSpLaAbBFTszZ%";
 constexpr absl::string_view kDays[] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
                                        "Friday", "Saturday", "Sunday"};
-constexpr absl::string_view kMonths[] = {
-    "January", "February", "March",     "April",   "May",      "June",
-    "July",    "August",   "September", "October", "November", "December"};
+constexpr absl::string_view kMonths[] = {"January",   "February", "March",    "April",
+                                         "May",       "June",     "July",     "August",
+                                         "September", "October",  "November", "December"};
 
 struct Unit {
   absl::string_view name;
@@ -33,10 +33,10 @@ struct Unit {
 };
 
 std::optional<absl::Duration> UnitLength(absl::string_view name) {
-  static const Unit kUnits[] = {
-      {"us", absl::Microseconds(1)}, {"ms", absl::Milliseconds(1)}, {"s", absl::Seconds(1)},
-      {"m", absl::Minutes(1)},       {"h", absl::Hours(1)},         {"d", absl::Hours(24)},
-      {"w", absl::Hours(24 * 7)}};
+  static const Unit kUnits[] = {{"us", absl::Microseconds(1)}, {"ms", absl::Milliseconds(1)},
+                                {"s", absl::Seconds(1)},       {"m", absl::Minutes(1)},
+                                {"h", absl::Hours(1)},         {"d", absl::Hours(24)},
+                                {"w", absl::Hours(24 * 7)}};
   for (const Unit& unit : kUnits) {
     if (unit.name == name) return unit.length;
   }
@@ -53,8 +53,9 @@ absl::Status CheckOffset(absl::Duration offset) {
 // "-1d", "12h", "1h30m", "90" (seconds).
 absl::StatusOr<absl::Duration> ParseOffset(absl::string_view text) {
   const absl::Status malformed = absl::InvalidArgumentError(
-      absl::StrCat("'", text, "' is no number of seconds and no duration such as -1d, 12h, "
-                              "1h30m or 500ms"));
+      absl::StrCat("'", text,
+                   "' is no number of seconds and no duration such as -1d, 12h, "
+                   "1h30m or 500ms"));
   absl::string_view rest = text;
   bool negative = false;
   if (!rest.empty() && (rest[0] == '-' || rest[0] == '+')) {
@@ -91,9 +92,10 @@ absl::Status CheckFormat(absl::string_view format) {
   for (size_t i = 0; i < format.size(); ++i) {
     if (format[i] != '%') continue;
     if (++i == format.size() || !absl::StrContains(kDirectives, format[i])) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "'%", format.substr(i, 1), "' is no directive of date; there are %Y %y %m %d %e %j %H "
-                                     "%I %M %S %p %L %a %A %b %B %F %T %s %z %Z and %%"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("'%", format.substr(i, 1),
+                       "' is no directive of date; there are %Y %y %m %d %e %j %H "
+                       "%I %M %S %p %L %a %A %b %B %F %T %s %z %Z and %%"));
     }
   }
   return absl::OkStatus();
@@ -104,8 +106,7 @@ absl::Status ParseTimestamp(const std::vector<BuiltinArgument>& arguments, Built
   int64_t count = 0;
   if (!arguments.empty() && !absl::SimpleAtoi(arguments[0].text, &count)) {
     *error_offset = arguments[0].offset;
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", arguments[0].text, "' is no whole number"));
+    return absl::InvalidArgumentError(absl::StrCat("'", arguments[0].text, "' is no whole number"));
   }
   absl::Duration unit = absl::Seconds(1);
   if (arguments.size() > 1) {
@@ -187,30 +188,72 @@ void AppendDirective(char directive, absl::Time time, std::string* out) {
   const absl::string_view month_name = kMonths[c.month() - 1];
   const int hour12 = c.hour() % 12 == 0 ? 12 : c.hour() % 12;
   switch (directive) {
-    case 'Y': absl::StrAppendFormat(out, "%04d", c.year()); break;
-    case 'y': absl::StrAppendFormat(out, "%02d", std::abs(c.year() % 100)); break;
-    case 'm': absl::StrAppendFormat(out, "%02d", c.month()); break;
-    case 'd': absl::StrAppendFormat(out, "%02d", c.day()); break;
-    case 'e': absl::StrAppendFormat(out, "%2d", c.day()); break;
-    case 'j': absl::StrAppendFormat(out, "%03d", absl::GetYearDay(day)); break;
-    case 'H': absl::StrAppendFormat(out, "%02d", c.hour()); break;
-    case 'I': absl::StrAppendFormat(out, "%02d", hour12); break;
-    case 'M': absl::StrAppendFormat(out, "%02d", c.minute()); break;
-    case 'S': absl::StrAppendFormat(out, "%02d", c.second()); break;
-    case 'p': absl::StrAppend(out, c.hour() < 12 ? "AM" : "PM"); break;
+    case 'Y':
+      absl::StrAppendFormat(out, "%04d", c.year());
+      break;
+    case 'y':
+      absl::StrAppendFormat(out, "%02d", std::abs(c.year() % 100));
+      break;
+    case 'm':
+      absl::StrAppendFormat(out, "%02d", c.month());
+      break;
+    case 'd':
+      absl::StrAppendFormat(out, "%02d", c.day());
+      break;
+    case 'e':
+      absl::StrAppendFormat(out, "%2d", c.day());
+      break;
+    case 'j':
+      absl::StrAppendFormat(out, "%03d", absl::GetYearDay(day));
+      break;
+    case 'H':
+      absl::StrAppendFormat(out, "%02d", c.hour());
+      break;
+    case 'I':
+      absl::StrAppendFormat(out, "%02d", hour12);
+      break;
+    case 'M':
+      absl::StrAppendFormat(out, "%02d", c.minute());
+      break;
+    case 'S':
+      absl::StrAppendFormat(out, "%02d", c.second());
+      break;
+    case 'p':
+      absl::StrAppend(out, c.hour() < 12 ? "AM" : "PM");
+      break;
     case 'L':
       absl::StrAppendFormat(out, "%03d", absl::ToInt64Milliseconds(info.subsecond));
       break;
-    case 'a': absl::StrAppend(out, day_name.substr(0, 3)); break;
-    case 'A': absl::StrAppend(out, day_name); break;
-    case 'b': absl::StrAppend(out, month_name.substr(0, 3)); break;
-    case 'B': absl::StrAppend(out, month_name); break;
-    case 'F': absl::StrAppend(out, FormatDate("%Y-%m-%d", time)); break;
-    case 'T': absl::StrAppend(out, FormatDate("%H:%M:%S", time)); break;
-    case 's': absl::StrAppend(out, absl::ToUnixSeconds(time)); break;
-    case 'z': absl::StrAppend(out, "+0000"); break;
-    case 'Z': absl::StrAppend(out, "UTC"); break;
-    default: *out += directive; break;
+    case 'a':
+      absl::StrAppend(out, day_name.substr(0, 3));
+      break;
+    case 'A':
+      absl::StrAppend(out, day_name);
+      break;
+    case 'b':
+      absl::StrAppend(out, month_name.substr(0, 3));
+      break;
+    case 'B':
+      absl::StrAppend(out, month_name);
+      break;
+    case 'F':
+      absl::StrAppend(out, FormatDate("%Y-%m-%d", time));
+      break;
+    case 'T':
+      absl::StrAppend(out, FormatDate("%H:%M:%S", time));
+      break;
+    case 's':
+      absl::StrAppend(out, absl::ToUnixSeconds(time));
+      break;
+    case 'z':
+      absl::StrAppend(out, "+0000");
+      break;
+    case 'Z':
+      absl::StrAppend(out, "UTC");
+      break;
+    default:
+      *out += directive;
+      break;
   }
 }
 
@@ -225,8 +268,7 @@ absl::StatusOr<BuiltinCall> MakeBuiltin(absl::string_view name,
   PICKET_CHECK(row != nullptr);
   if (arguments.size() < row->least || arguments.size() > row->most) {
     return absl::InvalidArgumentError(absl::StrCat("'", name, "' has ", arguments.size(),
-                                                   " argument",
-                                                   arguments.size() == 1 ? "" : "s",
+                                                   " argument", arguments.size() == 1 ? "" : "s",
                                                    "; it is used as ", row->usage));
   }
   BuiltinCall call;

@@ -29,10 +29,10 @@ struct BuiltinArgument {
 struct BuiltinCall {
   enum class Kind { kUuid, kTimestamp, kDate, kNumeric, kAlphabetic, kAlphanumeric };
   Kind kind = Kind::kUuid;
-  absl::Duration offset;               // of timestamp and date
+  absl::Duration offset;                   // of timestamp and date
   absl::Duration unit = absl::Seconds(1);  // of what timestamp prints
-  std::string format;                  // of date; holds known directives only
-  size_t length = 0;                   // of numeric, alphabetic and alphanumeric
+  std::string format;                      // of date; holds known directives only
+  size_t length = 0;                       // of numeric, alphabetic and alphanumeric
 };
 
 // InvalidArgument when there are too few, too many or malformed arguments;

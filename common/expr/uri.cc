@@ -8,7 +8,7 @@ namespace picket {
 namespace {
 
 struct Parts {
-  absl::string_view scheme;     // without the colon
+  absl::string_view scheme;  // without the colon
   bool has_authority = false;
   absl::string_view authority;
   absl::string_view path;
@@ -123,8 +123,8 @@ UriReference ResolveUri(absl::string_view base, absl::string_view reference) {
           target.query = from.query;
         }
       } else {
-        path = RemoveDotSegments(to.path[0] == '/' ? std::string(to.path)
-                                                   : MergePaths(from, to.path));
+        path =
+            RemoveDotSegments(to.path[0] == '/' ? std::string(to.path) : MergePaths(from, to.path));
       }
     }
   }

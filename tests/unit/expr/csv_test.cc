@@ -28,13 +28,13 @@ TEST(CsvTest, QuotedFieldsHoldCommasQuotesAndLineEnds) {
   ASSERT_OK_AND_ASSIGN(const CsvTable table,
                        ReadCsv("\"a\",b\r\n\"x,\"\"y\"\"\",\"1\r\n2\"\r\n\"\",z"));
   EXPECT_THAT(table.header, ElementsAre("a", "b"));
-  EXPECT_THAT(table.rows,
-              ElementsAre(ElementsAre("x,\"y\"", "1\r\n2"), ElementsAre("", "z")));
+  EXPECT_THAT(table.rows, ElementsAre(ElementsAre("x,\"y\"", "1\r\n2"), ElementsAre("", "z")));
   EXPECT_THAT(table.lines, ElementsAre(2, 4));
 }
 
 TEST(CsvTest, AByteOrderMarkAndEmptyLinesAreSkipped) {
-  ASSERT_OK_AND_ASSIGN(const CsvTable table, ReadCsv("\xEF\xBB\xBF" "a\n\n1\r\n\r\n\"\"\n\n"));
+  ASSERT_OK_AND_ASSIGN(const CsvTable table, ReadCsv("\xEF\xBB\xBF"
+                                                     "a\n\n1\r\n\r\n\"\"\n\n"));
   EXPECT_THAT(table.header, ElementsAre("a"));
   EXPECT_THAT(table.rows, ElementsAre(ElementsAre("1"), ElementsAre("")));
   EXPECT_THAT(table.lines, ElementsAre(3, 5));
@@ -75,10 +75,10 @@ TEST(CsvTest, MistakesNameTheirLine) {
   };
   for (const auto& c : kCases) {
     size_t line = 0;
-    EXPECT_THAT(ReadCsv(c.text, {}, &line),
-                StatusIs(absl::StatusCode::kInvalidArgument,
-                         testing::AllOf(HasSubstr(absl::StrCat("line ", c.line, ": ")),
-                                        HasSubstr(c.what))))
+    EXPECT_THAT(
+        ReadCsv(c.text, {}, &line),
+        StatusIs(absl::StatusCode::kInvalidArgument,
+                 testing::AllOf(HasSubstr(absl::StrCat("line ", c.line, ": ")), HasSubstr(c.what))))
         << c.text;
     EXPECT_EQ(line, c.line) << c.text;
   }

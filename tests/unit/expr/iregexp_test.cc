@@ -61,9 +61,10 @@ TEST(IRegexpTest, UnassignedCharactersHaveCategoryC) {
 
 TEST(IRegexpTest, WhatTheRfcLeavesOutIsRefused) {
   for (absl::string_view pattern :
-       {"\\d", "\\w+", "(?:a)", "(?i)a", "a**", "a+?", "a{,2}", "a{2", "*a", "a|*", "(a", "a)",
-        "[", "[]", "[a", "[a-", "[a--b]", "[a[b]", "]", "}", "{2}", "\\", "\\$", "\\p", "\\p{",
-        "\\p{Xx}", "\\p{Letter}", "[\\d]", "\\u0041", "\\b", "\xff"}) {
+       {"\\d",    "\\w+",    "(?:a)",       "(?i)a", "a**",     "a+?", "a{,2}", "a{2",
+        "*a",     "a|*",     "(a",          "a)",    "[",       "[]",  "[a",    "[a-",
+        "[a--b]", "[a[b]",   "]",           "}",     "{2}",     "\\",  "\\$",   "\\p",
+        "\\p{",   "\\p{Xx}", "\\p{Letter}", "[\\d]", "\\u0041", "\\b", "\xff"}) {
     EXPECT_THAT(TranslateIRegexp(pattern),
                 StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("at character")))
         << pattern;

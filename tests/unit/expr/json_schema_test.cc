@@ -88,9 +88,9 @@ TEST(JsonSchemaTest, ObjectsAreHeldToTheirProperties) {
 }
 
 TEST(JsonSchemaTest, ArraysAreHeldToTheirItems) {
-  EXPECT_EQ(Judge(R"({"prefixItems":[{"type":"string"}],"items":{"type":"null"}})",
-                  R"(["a",null,1])"),
-            "/2 /items/type");
+  EXPECT_EQ(
+      Judge(R"({"prefixItems":[{"type":"string"}],"items":{"type":"null"}})", R"(["a",null,1])"),
+      "/2 /items/type");
   EXPECT_EQ(Judge(R"({"uniqueItems":true})", R"([{"a":1,"b":2},{"b":2.0,"a":1}])"),
             " /uniqueItems");
   EXPECT_EQ(Judge(R"({"uniqueItems":true})", R"([1,true,"1",[1],{"1":1}])"), "valid");
@@ -224,10 +224,10 @@ TEST(JsonSchemaTest, MistakesInASchemaAreErrorsThatNameThePlace) {
       {"[]", "''", "object, true or false"},
   };
   for (const auto& c : kCases) {
-    EXPECT_THAT(JsonSchema::Compile(Read(c.schema)),
-                StatusIs(absl::StatusCode::kInvalidArgument,
-                         AllOf(HasSubstr(absl::StrCat("at ", c.at, ":")),
-                               HasSubstr(std::string(c.what)))))
+    EXPECT_THAT(
+        JsonSchema::Compile(Read(c.schema)),
+        StatusIs(absl::StatusCode::kInvalidArgument,
+                 AllOf(HasSubstr(absl::StrCat("at ", c.at, ":")), HasSubstr(std::string(c.what)))))
         << c.schema;
   }
 }
@@ -268,17 +268,16 @@ TEST(JsonSchemaTest, ASchemaThatMultipliesIsStopped) {
   }
   schema += R"(},"not":{"not":{"$ref":"#/$defs/d30"}}})";
   ASSERT_OK_AND_ASSIGN(const auto compiled, JsonSchema::Compile(Read(schema)));
-  EXPECT_THAT(compiled->Validate(Json(1), 100'000),
-              StatusIs(absl::StatusCode::kResourceExhausted));
+  EXPECT_THAT(compiled->Validate(Json(1), 100'000), StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
 TEST(JsonSchemaTest, ComparingCountsAsSteps) {
   std::string array = "[";
   for (int i = 0; i < 1000; ++i) array += "0,";
   array.back() = ']';
-  for (const std::string& schema : {absl::StrCat("{\"const\":", array, "}"),
-                                    absl::StrCat("{\"enum\":[", array, "]}"),
-                                    std::string(R"({"uniqueItems":true})")}) {
+  for (const std::string& schema :
+       {absl::StrCat("{\"const\":", array, "}"), absl::StrCat("{\"enum\":[", array, "]}"),
+        std::string(R"({"uniqueItems":true})")}) {
     ASSERT_OK_AND_ASSIGN(const auto compiled, JsonSchema::Compile(Read(schema)));
     const std::string instance = schema[2] == 'u' ? absl::StrCat("[", array, "]") : array;
     EXPECT_THAT(compiled->Validate(Read(instance), 500),

@@ -58,8 +58,8 @@ TEST(JsonTest, ErrorsNameTheByteOffset) {
       {"{\"a\" 1}", "at byte 5:"}, {"NaN", "at byte 0:"},
   };
   for (const auto& c : kCases) {
-    EXPECT_THAT(ParseJson(c.text), StatusIs(absl::StatusCode::kInvalidArgument,
-                                            HasSubstr(std::string(c.at))))
+    EXPECT_THAT(ParseJson(c.text),
+                StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr(std::string(c.at))))
         << c.text;
   }
 }

@@ -95,8 +95,7 @@ TEST(JsonPathTest, FunctionsYieldValues) {
   EXPECT_EQ(Select("$.items[?length(@.sku) == 5].sku"), R"(["chair","table"])");
   EXPECT_EQ(Select("$.items[?count(@.tags[*]) > 1].sku"), R"(["chair"])");
   EXPECT_EQ(Select("$.items[?value(@..tags[0]) == 'red'].sku"), R"(["lamp"])");
-  EXPECT_EQ(Select("$[?length(@) == 3]", R"(["aé😀", [1,2,3], {"a":1}, 3])"),
-            R"(["aé😀",[1,2,3]])");
+  EXPECT_EQ(Select("$[?length(@) == 3]", R"(["aé😀", [1,2,3], {"a":1}, 3])"), R"(["aé😀",[1,2,3]])");
   EXPECT_EQ(Select("$[?length(@.a) == length(@.b)]", R"([{"x":0}])"), R"([{"x":0}])");
 }
 

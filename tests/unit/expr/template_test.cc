@@ -73,8 +73,7 @@ TEST_F(TemplateTest, TextWithoutPlaceholdersIsItself) {
 TEST_F(TemplateTest, VariablesAreReplacedOnce) {
   Set("name", "{{ other }}");
   Set("other", "never");
-  EXPECT_EQ(Render("<{{ name }}|{{name}}|{{\tname\n}}>"),
-            "<{{ other }}|{{ other }}|{{ other }}>");
+  EXPECT_EQ(Render("<{{ name }}|{{name}}|{{\tname\n}}>"), "<{{ other }}|{{ other }}|{{ other }}>");
 }
 
 TEST_F(TemplateTest, QuotedStringsPrintThemselves) {
@@ -281,8 +280,8 @@ TEST_F(TemplateTest, TreesAreFilledWithoutChangingTheirShape) {
 
 TEST_F(TemplateTest, ATreeListsItsNamesAndItsMistakes) {
   ASSERT_OK_AND_ASSIGN(const JsonTemplate tree,
-                       JsonTemplate::Parse(Json::object({{"{{ a }}", "{{ b }}"},
-                                                         {"x", Json::array({"{{ a }}{{uuid}}"})}})));
+                       JsonTemplate::Parse(Json::object(
+                           {{"{{ a }}", "{{ b }}"}, {"x", Json::array({"{{ a }}{{uuid}}"})}})));
   EXPECT_THAT(tree.variables(), ElementsAre("a", "b"));
   EXPECT_THAT(tree.builtins(), ElementsAre("uuid"));
   EXPECT_THAT(JsonTemplate::Parse(Json::object({{"a/b", Json::array({1, "{{ ! }}"})}})),
