@@ -1,0 +1,197 @@
+// What is due because time has passed: silence, doubts, empty locations, stragglers.
+
+#include <algorithm>
+#include <utility>
+
+#include "coordinator/core/core.h"
+#include "coordinator/core/proto_time.h"
+
+namespace picket {
+namespace {
+
+// How often the slow checks run.
+absl::Duration CareInterval(const CoreOptions& options) {
+  return std::min(absl::Milliseconds(250), options.lease_time / 8);
+}
+
+}  // namespace
+
+void Core::On(event::Tick&, Effects& out) {
+  for (const auto& [id, run] : runs_) run->RefreshDue(now_);
+  if (now_ < next_care_) return;
+  next_care_ = now_ + CareInterval(options_);
+  CareForAgents(out);
+  CareForDoubts(out);
+  CareForLocations(out);
+  CareForStragglers(out);
+}
+
+void Core::CareForAgents(Effects&) {
+  const absl::Duration renew_after = std::min(absl::Seconds(1), options_.lease_time / 4);
+  for (const auto& [peer, session] : sessions_) {
+    if (session->state == Session::State::kArriving && !session->rival.empty()) {
+      arriving_.insert(peer);
+    }
+    if (session->state != Session::State::kOpen) continue;
+    if (session->heard > session->renewed && now_ - session->renewed >= renew_after) {
+      session->renewed = now_;
+      renewing_.push_back(session->instance());
+    }
+  }
+  if (now_ < grace_until_) return;
+  for (const auto& [instance, row] : agents_) {
+    if (row.agent.state() == v1::Agent::GONE || now_ - row.renewed <= options_.lease_time) continue;
+    const Session* session = SessionOf(instance);
+    if (session != nullptr && now_ - session->heard <= options_.lease_time) continue;
+    expiring_[instance] = row.renewed;
+  }
+  // Whose agent is gone, or was never written down: nobody will finish it.
+  std::vector<std::string> orphans;
+  for (const auto& [instance, holder] : holders_) {
+    const auto row = agents_.find(instance);
+    if (row == agents_.end() || row->second.agent.state() == v1::Agent::GONE) {
+      orphans.push_back(instance);
+    }
+  }
+  std::sort(orphans.begin(), orphans.end());
+  for (const std::string& instance : orphans) EndLeasesOf(instance, /*counted=*/true);
+}
+
+void Core::CareForDoubts(Effects&) {
+  std::vector<Doubt> due;
+  std::erase_if(doubts_, [&](Doubt& doubt) {
+    if (doubt.until > now_) return false;
+    due.push_back(std::move(doubt));
+    return true;
+  });
+  for (const Doubt& doubt : due) {
+    RunState* run = Find(doubt.lease.run_id);
+    if (run == nullptr) continue;
+    Shard& shard = run->shard(doubt.lease.shard);
+    Lease* lease = shard.FindLease(doubt.lease.epoch);
+    if (lease == nullptr || (doubt.whole && lease->told)) continue;
+    bool all = true;
+    for (uint32_t position : lease->row.positions) {
+      if (!lease->left[position]) continue;
+      all &= std::find(doubt.positions.begin(), doubt.positions.end(), position) !=
+             doubt.positions.end();
+    }
+    if (all) {
+      shard.Inputs().ends.push_back({.epoch = doubt.lease.epoch, .counted = false});
+    } else {
+      for (uint32_t position : doubt.positions) {
+        const auto mark = shard.row.marks.find(position);
+        // It may have started: only the end of its lease may settle that.
+        if (mark != shard.row.marks.end() && mark->second.started) continue;
+        lease->left[position] = false;
+      }
+      run->Refresh(doubt.lease.shard, now_);
+    }
+    run->Touch(doubt.lease.shard);
+  }
+}
+
+void Core::CareForLocations(Effects&) {
+  const Fleet& fleet = FleetNow();
+  for (auto& [name, since] : inhabited_) {
+    if (fleet.contains(name)) since = now_;
+  }
+  for (const auto& [id, run] : runs_) {
+    for (auto& [name, location] : run->locations()) {
+      if (location.undecided == 0 || fleet.contains(name)) continue;
+      const absl::Time since =
+          std::max(inhabited_[name], TimeOf(run->row().run.create_time()));
+      if (now_ - since < options_.agent_grace) continue;
+      for (uint32_t i = 0; i < run->shards(); ++i) {
+        const Shard& shard = run->shard(i);
+        if (shard.row.location != name || shard.stale) continue;
+        bool any = false;
+        for (size_t p = 0; p < shard.holders.size() && !any; ++p) {
+          any = shard.row.ends[p] == kUndecided && shard.holders[p] == 0;
+        }
+        if (!any) continue;
+        run->shard(i).Inputs().unassign = true;
+        run->Touch(i);
+      }
+    }
+  }
+}
+
+void Core::CareForStragglers(Effects& out) {
+  splits_.clear();
+  for (const auto& [location, peers] : open_at_) {
+    if (peers.size() < 2) continue;
+    bool work = false;  // there is something left that is not being split
+    for (const auto& [id, run] : runs_) {
+      const auto at = run->locations().find(location);
+      work |= at != run->locations().end() && at->second.free > 0;
+    }
+    if (work) continue;
+    for (PeerId peer : peers) {
+      Session* session = FindSession(peer);
+      if (session == nullptr || session->draining) continue;
+      const auto holder = holders_.find(session->instance());
+      if (holder != holders_.end() && holder->second.held > 0) continue;
+      SplitFor(*session, out);
+    }
+  }
+}
+
+// The tail of the lease with the most left to do goes to `idle` as well, if it may be
+// repeated; its holder is asked to give back what it has not started.
+void Core::SplitFor(Session& idle, Effects& out) {
+  constexpr absl::Duration kYoung = absl::Seconds(1);
+  RunState* best_run = nullptr;
+  Lease* best = nullptr;
+  std::vector<uint32_t> positions;
+  for (const auto& [id, run] : runs_) {
+    if (run->end_wanted != v1::EndCause::END_CAUSE_UNSPECIFIED) continue;
+    const auto at = run->locations().find(idle.location());
+    if (at == run->locations().end() || at->second.undecided == 0) continue;
+    for (uint32_t i = 0; i < run->shards(); ++i) {
+      Shard& shard = run->shard(i);
+      if (shard.stale || shard.leases.empty() || shard.row.location != idle.location()) continue;
+      for (Lease& lease : shard.leases) {
+        if (lease.row.instance == idle.instance() || lease.row.isolated || lease.recalled ||
+            now_ - lease.granted < kYoung || lease.remaining <= positions.size()) {
+          continue;
+        }
+        std::vector<uint32_t> rest;
+        for (uint32_t position : lease.row.positions) {
+          if (!lease.left[position] || shard.holders[position] != 1) continue;
+          const uint32_t execution = shard.row.executions[position];
+          if (run->TestOf(execution).repeatable && MayRun(*run, idle, execution)) {
+            rest.push_back(position);
+          }
+        }
+        if (rest.size() <= positions.size()) continue;
+        best_run = run.get();
+        best = &lease;
+        positions = std::move(rest);
+      }
+    }
+  }
+  if (best == nullptr) return;
+  const bool alone = positions.size() == 1;
+  if (alone && now_ - best->granted < 5 * kYoung) return;
+  positions.erase(positions.begin(), positions.begin() + static_cast<ptrdiff_t>(positions.size() / 2));
+  if (positions.size() > idle.window) positions.resize(idle.window);
+  best->recalled = true;
+  if (const Session* holder = SessionOf(best->row.instance); holder != nullptr) {
+    Send send{.peer = holder->peer, .message = {}};
+    v1::LeaseRecall& recall = *send.message.mutable_recall();
+    recall.mutable_lease()->set_run_id(best->row.run_id);
+    recall.mutable_lease()->set_shard(best->row.shard);
+    recall.mutable_lease()->set_epoch(best->row.epoch);
+    for (uint32_t position : positions) {
+      recall.add_executions(best_run->shard(best->row.shard).row.executions[position]);
+    }
+    out.sends.push_back(std::move(send));
+  }
+  splits_.push_back(Split{.run_id = best_run->id(),
+                          .shard = best->row.shard,
+                          .positions = std::move(positions),
+                          .peer = idle.peer});
+}
+
+}  // namespace picket

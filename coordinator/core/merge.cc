@@ -1,0 +1,99 @@
+#include "coordinator/core/merge.h"
+
+#include <algorithm>
+
+#include "common/policy/limits.h"
+#include "coordinator/core/proto_time.h"
+
+namespace picket {
+namespace {
+
+// Attempts that count against `retry.attempts`.
+uint32_t CountAttempts(const v1::ExecutionResult& result) {
+  return static_cast<uint32_t>(std::count_if(result.attempts().begin(), result.attempts().end(),
+                                             [](const auto& a) { return !a.probe(); }));
+}
+
+bool AnyFailed(const v1::ExecutionResult& result) {
+  return std::any_of(result.attempts().begin(), result.attempts().end(), [](const auto& a) {
+    return !a.probe() && a.outcome() == v1::Outcome::FAILED;
+  });
+}
+
+}  // namespace
+
+MergeOutcome MergeResult(const RetryRule& retry, const v1::Policy& policy, uint32_t epoch,
+                         absl::string_view instance, absl::Time now, v1::ExecutionResult& result,
+                         EndByte& end, Mark& mark) {
+  FoldAttempts(mark.failed_before, result);
+  const EndByte would = DecideEnd(result.outcome(), result.flaky(), policy);
+  const uint32_t made = CountAttempts(result);
+  if (end != kUndecided) return {Merge::kLate, EndOf(end) != EndOf(would)};
+  if (made == 0 || epoch <= mark.attempt_epoch) return {Merge::kLate, false};
+
+  const v1::Attempt& last = result.attempts(result.attempts_size() - 1);
+  const uint32_t attempts = mark.attempts + made;
+  if (retry.Again(last.outcome(), last.reason(), attempts)) {
+    mark.attempts = attempts;
+    mark.attempt_epoch = epoch;
+    mark.failed_before |= AnyFailed(result);
+    mark.started = false;
+    mark.give_up = absl::InfiniteFuture();
+    mark.avoid_instance = std::string(instance);
+    mark.not_before = now + retry.DelayAfter(attempts);
+    return {Merge::kAgain, false};
+  }
+  end = would;
+  mark = Mark();
+  return {Merge::kDecided, false};
+}
+
+EndByte JoinEnds(EndByte a, EndByte b) {
+  if (EndOf(a) == v1::End::UNDECIDED) return b;
+  if (EndOf(b) == v1::End::UNDECIDED) return a;
+  return std::max(a, b);
+}
+
+void AddLedger(const v1::Ledger& other, v1::Ledger& ledger) {
+  ledger.set_planned(ledger.planned() + other.planned());
+  ledger.set_passed(ledger.passed() + other.passed());
+  ledger.set_failed(ledger.failed() + other.failed());
+  ledger.set_inconclusive(ledger.inconclusive() + other.inconclusive());
+  ledger.set_skipped(ledger.skipped() + other.skipped());
+  ledger.set_cancelled(ledger.cancelled() + other.cancelled());
+  ledger.set_expired(ledger.expired() + other.expired());
+  ledger.set_unassigned(ledger.unassigned() + other.unassigned());
+  ledger.set_flaky(ledger.flaky() + other.flaky());
+}
+
+Loss LoseLease(bool repeatable, bool counted, absl::Time now, Mark& mark) {
+  if (mark.started && !repeatable) {
+    if (mark.give_up == absl::InfiniteFuture()) {
+      mark.give_up = now + DefaultLimits().late_decision_grace;
+    }
+    return Loss::kWait;
+  }
+  if (counted && ++mark.losses >= DefaultLimits().losses_most) return Loss::kAgentLost;
+  return Loss::kFree;
+}
+
+bool RunsAlone(const Mark& mark) { return mark.losses >= DefaultLimits().leases_before_isolation; }
+
+v1::ExecutionResult InventResult(uint32_t execution, const Mark& mark,
+                                 v1::FailureReason::Value reason, absl::string_view message,
+                                 absl::string_view location, absl::Time now) {
+  v1::ExecutionResult result;
+  result.set_execution(execution);
+  result.set_outcome(v1::Outcome::INCONCLUSIVE);
+  result.set_reason(reason);
+  v1::Attempt* attempt = result.add_attempts();
+  attempt->set_number(mark.attempts + 1);
+  attempt->set_outcome(v1::Outcome::INCONCLUSIVE);
+  attempt->set_reason(reason);
+  attempt->set_message(std::string(message));
+  attempt->set_location(std::string(location));
+  SetTimestamp(now, attempt->mutable_start_time());
+  return result;
+}
+
+}  // namespace picket

@@ -1,0 +1,151 @@
+#include "coordinator/core/run_plan.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/policy/limits.h"
+#include "coordinator/core/proto_time.h"
+
+namespace picket {
+
+PackedRows::PackedRows(const v1::Table& table) {
+  size_t bytes = 0;
+  for (const v1::Row& row : table.rows()) bytes += row.ByteSizeLong();
+  bytes_.reserve(bytes);
+  ends_.reserve(static_cast<size_t>(table.rows_size()));
+  for (const v1::Row& row : table.rows()) {
+    PICKET_CHECK(row.AppendToString(&bytes_));
+    ends_.push_back(static_cast<uint32_t>(bytes_.size()));
+  }
+}
+
+v1::Row PackedRows::At(size_t index) const {
+  const size_t start = index == 0 ? 0 : ends_[index - 1];
+  v1::Row row;
+  PICKET_CHECK(row.ParseFromArray(bytes_.data() + start, static_cast<int>(ends_[index] - start)));
+  return row;
+}
+
+RetryRule RetryRule::Of(const v1::Retry& retry) {
+  RetryRule rule;
+  rule.attempts = std::clamp<uint32_t>(retry.attempts(), 1, DefaultLimits().attempts_most);
+  rule.delay = DurationOf(retry.delay());
+  rule.backoff = std::max(1.0, retry.backoff());
+  for (int on : retry.on()) {
+    rule.on_failed |= on == v1::Retry::FAILED;
+    rule.on_network |= on == v1::Retry::NETWORK;
+    rule.on_inconclusive |= on == v1::Retry::INCONCLUSIVE;
+  }
+  if (retry.on().empty()) rule.on_failed = rule.on_inconclusive = true;
+  for (int where : retry.where()) {
+    if (where == v1::Retry::ANYWHERE) {
+      rule.probe = true;
+    } else {
+      rule.where.push_back(static_cast<v1::Retry::Where>(where));
+    }
+  }
+  if (rule.where.empty()) rule.where.push_back(v1::Retry::SAME_AGENT);
+  return rule;
+}
+
+bool RetryRule::Again(v1::Outcome::Value outcome, v1::FailureReason::Value reason,
+                      uint32_t made) const {
+  if (made >= attempts) return false;
+  switch (outcome) {
+    case v1::Outcome::FAILED:
+      return on_failed || (on_network && reason != v1::FailureReason::assertion &&
+                           reason != v1::FailureReason::extract);
+    case v1::Outcome::INCONCLUSIVE:
+      return on_inconclusive;
+    default:
+      return false;
+  }
+}
+
+absl::Duration RetryRule::DelayAfter(uint32_t made) const {
+  const double factor = std::pow(backoff, made > 0 ? made - 1 : 0);
+  return std::min(delay * factor, DefaultLimits().retry_delay_longest);
+}
+
+v1::Retry::Where RetryRule::WhereAfter(uint32_t made) const {
+  const size_t rung = made > 0 ? made - 1 : 0;
+  return where[std::min(rung, where.size() - 1)];
+}
+
+namespace {
+
+PlannedTest PackTest(const TestRow& row) {
+  PlannedTest test;
+  test.digest = row.digest;
+  test.serialised = row.test.SerializeAsString();
+  test.suite = row.test.suite();
+  test.id = row.test.id();
+  test.name = row.test.name();
+  test.rows = PackedRows(row.rows);
+  test.retry = RetryRule::Of(row.test.retry());
+  test.repeatable = row.test.repeatable();
+  test.timeout = DurationOf(row.test.timeout());
+  for (const v1::FileRef& file : row.test.files()) test.files.push_back(file.sha256());
+  for (const v1::Step& step : row.test.steps()) {
+    const char* type = step.has_http() ? "http" : "unknown";
+    if (std::find(test.check_types.begin(), test.check_types.end(), type) ==
+        test.check_types.end()) {
+      test.check_types.push_back(type);
+    }
+  }
+  return test;
+}
+
+}  // namespace
+
+std::shared_ptr<const RunPlan> MakeRunPlan(const RunRow& run, const std::vector<TestRow>& tests,
+                                           std::vector<v1::Blob> blobs) {
+  auto plan = std::make_shared<RunPlan>();
+  plan->run_id = run.run.run_id();
+  plan->project = run.run.project();
+  plan->baseline = run.run.baseline();
+  std::vector<TestShape> shapes;
+  shapes.reserve(tests.size());
+  plan->tests.reserve(tests.size());
+  for (const TestRow& row : tests) {
+    TestShape shape = ShapeOf(row.test);
+    if (shape.has_rows) shape.rows = static_cast<uint32_t>(row.rows.rows_size());
+    shapes.push_back(std::move(shape));
+    plan->tests.push_back(PackTest(row));
+    for (const std::string& type : plan->tests.back().check_types) {
+      if (std::find(plan->check_types.begin(), plan->check_types.end(), type) ==
+          plan->check_types.end()) {
+        plan->check_types.push_back(type);
+      }
+    }
+  }
+  absl::StatusOr<PlanShape> shape = PlanShape::Make(std::move(shapes));
+  PICKET_CHECK(shape.ok() && shape->executions() == run.executions);
+  plan->shape = *std::move(shape);
+  for (v1::Blob& blob : blobs) {
+    std::string digest = blob.sha256();
+    plan->blobs.emplace(std::move(digest), std::move(blob));
+  }
+  return plan;
+}
+
+v1::Execution DescribeExecution(const RunPlan& plan, uint32_t execution, EndByte end) {
+  const Position at = plan.shape.At(execution);
+  const PlannedTest& test = plan.tests[at.test];
+  const TestShape& shape = plan.shape.tests()[at.test];
+  v1::Execution described;
+  described.set_execution(execution);
+  described.set_suite(test.suite);
+  described.set_test_id(test.id);
+  described.set_test(test.name);
+  described.set_location(shape.locations[at.location]);
+  if (shape.has_rows) described.set_row(at.row);
+  described.set_end(EndOf(end));
+  described.set_flaky(IsFlaky(end));
+  described.set_blocking(shape.blocking);
+  return described;
+}
+
+}  // namespace picket

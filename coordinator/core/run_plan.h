@@ -1,0 +1,92 @@
+// File: run_plan.h
+//
+// What never changes about a run: its tests, packed as tightly as they can be and
+// still be leased from, and how its executions are numbered.
+//
+// Thread rule: a RunPlan is immutable; share it by shared_ptr<const RunPlan>.
+
+#ifndef COORDINATOR_CORE_RUN_PLAN_H_
+#define COORDINATOR_CORE_RUN_PLAN_H_
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/time/time.h"
+#include "common/policy/plan_shape.h"
+#include "coordinator/core/records.h"
+#include "picket/v1/suite.pb.h"
+
+namespace picket {
+
+// The rows of a for_each, serialised end to end: a row costs its bytes plus four.
+class PackedRows {
+ public:
+  PackedRows() = default;
+  explicit PackedRows(const v1::Table& table);
+
+  size_t size() const { return ends_.size(); }
+  // REQUIRES: index < size().
+  v1::Row At(size_t index) const;
+
+ private:
+  std::string bytes_;
+  std::vector<uint32_t> ends_;
+};
+
+// When and where an execution is tried again.
+struct RetryRule {
+  uint32_t attempts = 1;
+  absl::Duration delay;
+  double backoff = 1;
+  bool on_failed = false, on_network = false, on_inconclusive = false;
+  // Rungs that decide, in order; never empty.
+  std::vector<v1::Retry::Where> where;
+  // A probe elsewhere follows a failure.
+  bool probe = false;
+
+  static RetryRule Of(const v1::Retry& retry);
+  // Whether an attempt that ended so is followed by another, `made` being made.
+  bool Again(v1::Outcome::Value outcome, v1::FailureReason::Value reason, uint32_t made) const;
+  // How long to wait before attempt `made` + 1.
+  absl::Duration DelayAfter(uint32_t made) const;
+  // Where attempt `made` + 1 goes.
+  v1::Retry::Where WhereAfter(uint32_t made) const;
+};
+
+struct PlannedTest {
+  std::string digest;      // SHA-256 of `serialised`
+  std::string serialised;  // v1::Test, as agents get it
+  std::string suite, id, name;
+  PackedRows rows;
+  RetryRule retry;
+  bool repeatable = false;
+  absl::Duration timeout;
+  std::vector<std::string> files;        // digests of blobs
+  std::vector<std::string> check_types;  // of its steps, each once
+};
+
+struct RunPlan {
+  std::string run_id;
+  std::string project;
+  std::string baseline;
+  PlanShape shape;
+  std::vector<PlannedTest> tests;
+  // Of all steps, each once.
+  std::vector<std::string> check_types;
+  // By digest.
+  std::map<std::string, v1::Blob> blobs;
+};
+
+// REQUIRES: tests in order, with their rows, as they were admitted.
+std::shared_ptr<const RunPlan> MakeRunPlan(const RunRow& run, const std::vector<TestRow>& tests,
+                                           std::vector<v1::Blob> blobs);
+
+// The execution as people know it: names, location, row; without attempts.
+v1::Execution DescribeExecution(const RunPlan& plan, uint32_t execution, EndByte end);
+
+}  // namespace picket
+
+#endif  // COORDINATOR_CORE_RUN_PLAN_H_
