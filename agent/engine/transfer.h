@@ -57,6 +57,9 @@ struct TransferRequest {
   TlsOptions tls;
   // Take a connection from the loop's pool and leave it there.
   bool reuse = false;
+  // Further transfers of the session may want this connection: it is kept for them,
+  // and no `Connection: close` is sent.
+  bool more_follow = false;
   // Decode the response by its Content-Encoding.
   bool compressed = false;
   size_t body_limit = 1u << 20;

@@ -1,0 +1,275 @@
+#include "agent/engine/dns_resolver.h"
+
+#include <arpa/nameser.h>
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "agent/engine/limits.h"
+
+namespace picket {
+namespace {
+
+using Reason = v1::FailureReason;
+
+absl::Status InitAres() {
+  static const int status = ares_library_init(ARES_LIB_INIT_ALL);
+  if (status == ARES_SUCCESS) return absl::OkStatus();
+  return absl::InternalError(absl::StrCat("cannot start c-ares: ", ares_strerror(status)));
+}
+
+DnsAnswer AnswerOf(int status, absl::string_view data, bool v6) {
+  DnsAnswer answer;
+  switch (status) {
+    case ARES_SUCCESS:
+      return ParseDnsAnswer(data, v6);
+    case ARES_ENODATA:
+      answer.reason = Reason::dns_no_address;
+      break;
+    case ARES_ENOTFOUND:
+      answer.reason = Reason::dns_not_found;
+      break;
+    case ARES_ETIMEOUT:
+      answer.reason = Reason::dns_timeout;
+      break;
+    case ARES_EBADNAME:
+      answer.reason = Reason::dns_not_found;
+      answer.problem = "it is not a name that DNS can hold";
+      break;
+    case ARES_ENOMEM:
+      answer.reason = Reason::agent_resources;
+      answer.problem = "the agent is out of memory";
+      break;
+    default:
+      answer.reason = Reason::dns_server_failure;
+      answer.problem = ares_strerror(status);
+  }
+  return answer;
+}
+
+// Of the reasons of both families, the one that says most about the name.
+int Weight(Reason::Value reason) {
+  switch (reason) {
+    case Reason::agent_resources: return 5;
+    case Reason::dns_not_found: return 4;
+    case Reason::dns_server_failure: return 3;
+    case Reason::dns_timeout: return 2;
+    default: return 1;
+  }
+}
+
+const char* FamilyText(v1::HttpCheck::IpVersion family) {
+  if (family == v1::HttpCheck::IPV4) return " IPv4";
+  if (family == v1::HttpCheck::IPV6) return " IPv6";
+  return "";
+}
+
+std::string FailureText(const std::string& name, v1::HttpCheck::IpVersion family,
+                        const DnsAnswer& answer) {
+  const std::string because = answer.problem.empty() ? "" : absl::StrCat(": ", answer.problem);
+  switch (answer.reason) {
+    case Reason::dns_not_found:
+      return absl::StrCat("The name ", name, " does not exist in DNS", because, ".");
+    case Reason::dns_timeout:
+      return absl::StrCat("No DNS server answered for ", name, ".");
+    case Reason::dns_no_address:
+      return absl::StrCat("The name ", name, " has no", FamilyText(family), " address in DNS.");
+    default:
+      return absl::StrCat("DNS could not answer for ", name, because, ".");
+  }
+}
+
+}  // namespace
+
+// Owned by c-ares until it is answered; a cancelled lookup leaves it behind.
+struct DnsResolver::Query {
+  LookupImpl* lookup;  // null once cancelled
+  bool v6;
+};
+
+class DnsResolver::LookupImpl : public DnsLookup {
+ public:
+  LookupImpl(DnsResolver* resolver, std::string name, v1::HttpCheck::IpVersion family,
+             absl::AnyInvocable<void(DnsUpdate)> update)
+      : resolver_(resolver), name_(std::move(name)), family_(family),
+        update_(std::make_shared<absl::AnyInvocable<void(DnsUpdate)>>(std::move(update))) {
+    // On the next turn, so that the caller holds the lookup before it is answered.
+    delay_ = resolver_->loop_->StartTimer(0, [this] { Ask(); });
+  }
+
+  ~LookupImpl() override {
+    for (Query* query : queries_) {
+      if (query != nullptr) query->lookup = nullptr;
+    }
+    resolver_->loop_->CancelTimer(delay_);
+    if (destroyed_ != nullptr) *destroyed_ = true;
+  }
+
+  void Take(Query* query, DnsAnswer answer) {
+    queries_[query->v6 ? 0 : 1] = nullptr;
+    const bool last = queries_[0] == nullptr && queries_[1] == nullptr;
+    if (!answer.addresses.empty()) {
+      held_.insert(held_.end(), answer.addresses.begin(), answer.addresses.end());
+    } else if (failure_.reason == Reason::none || Weight(answer.reason) > Weight(failure_.reason)) {
+      failure_ = std::move(answer);
+    }
+    // IPv4 alone waits a little, so that IPv6 goes first where it works.
+    if (!last && !query->v6 && !held_.empty() && !told_) {
+      delay_ = resolver_->loop_->StartTimer(
+          absl::ToInt64Nanoseconds(DefaultEngineLimits().resolution_delay), [this] { Tell(false); });
+      return;
+    }
+    if (last || !held_.empty()) Tell(last);
+  }
+
+ private:
+  void Ask() {
+    bool destroyed = false;
+    destroyed_ = &destroyed;
+    const bool both = family_ != v1::HttpCheck::IPV4 && family_ != v1::HttpCheck::IPV6;
+    if (both || family_ == v1::HttpCheck::IPV6) queries_[0] = new Query{this, true};
+    if (both || family_ == v1::HttpCheck::IPV4) queries_[1] = new Query{this, false};
+    // An answer may come within ares_search (a name that cannot be, no server).
+    for (int i = 0; i < 2 && !destroyed; ++i) {
+      if (queries_[i] == nullptr) continue;
+      const int type = queries_[i]->v6 ? ns_t_aaaa : ns_t_a;
+      if (resolver_->search_) {
+        ares_search(resolver_->channel_, name_.c_str(), ns_c_in, type, OnAnswer, queries_[i]);
+      } else {
+        ares_query(resolver_->channel_, name_.c_str(), ns_c_in, type, OnAnswer, queries_[i]);
+      }
+    }
+    if (destroyed) return;
+    destroyed_ = nullptr;
+    resolver_->ArmTimer();
+  }
+
+  void Tell(bool last) {
+    resolver_->loop_->CancelTimer(delay_);
+    delay_ = 0;
+    DnsUpdate update;
+    update.addresses = std::exchange(held_, {});
+    update.final = last;
+    told_ = told_ || !update.addresses.empty();
+    if (last && !told_) {
+      update.reason = failure_.reason;
+      update.message = FailureText(name_, family_, failure_);
+    }
+    const auto keep = update_;
+    (*keep)(std::move(update));  // may destroy this
+  }
+
+  DnsResolver* const resolver_;
+  const std::string name_;
+  const v1::HttpCheck::IpVersion family_;
+  const std::shared_ptr<absl::AnyInvocable<void(DnsUpdate)>> update_;
+  std::array<Query*, 2> queries_{};  // AAAA, A; null = not asked or answered
+  std::vector<IpAddress> held_;
+  DnsAnswer failure_;
+  bool told_ = false;
+  bool* destroyed_ = nullptr;
+  LoopTimers::Id delay_ = 0;
+};
+
+absl::StatusOr<std::unique_ptr<DnsResolver>> DnsResolver::Create(
+    EventLoop* loop, const std::vector<std::string>& servers, std::string hosts_file) {
+  if (absl::Status status = InitAres(); !status.ok()) return status;
+  auto resolver = std::unique_ptr<DnsResolver>(new DnsResolver(loop, std::move(hosts_file)));
+  ares_options options{};
+  char lookups[] = "b";  // DNS only: the hosts file is read by us
+  options.lookups = lookups;
+  options.sock_state_cb = OnSocketState;
+  options.sock_state_cb_data = resolver.get();
+  int status = ares_init_options(&resolver->channel_, &options,
+                                 ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
+  if (status != ARES_SUCCESS) {
+    return absl::InternalError(absl::StrCat("cannot start DNS: ", ares_strerror(status)));
+  }
+  if (!servers.empty()) {
+    resolver->search_ = false;
+    status = ares_set_servers_ports_csv(resolver->channel_, absl::StrJoin(servers, ",").c_str());
+    if (status != ARES_SUCCESS) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("DNS servers '", absl::StrJoin(servers, ","),
+                       "' are not of the form ip[:port],...: ", ares_strerror(status)));
+    }
+  }
+  return resolver;
+}
+
+DnsResolver::~DnsResolver() {
+  loop_->CancelTimer(timer_);
+  if (channel_ != nullptr) ares_destroy(channel_);
+}
+
+std::vector<IpAddress> DnsResolver::FindLocally(absl::string_view name,
+                                                v1::HttpCheck::IpVersion family) {
+  std::vector<IpAddress> found;
+  const auto literal = ParseIp(name);
+  const auto wanted = [family](const IpAddress& address) {
+    return family == v1::HttpCheck::IPV4 ? !address.v6
+                                         : family != v1::HttpCheck::IPV6 || address.v6;
+  };
+  if (literal) {
+    found.push_back(*literal);
+    return found;
+  }
+  for (const IpAddress& address : hosts_.Find(name, loop_->NowNs())) {
+    if (wanted(address)) found.push_back(address);
+  }
+  if (found.empty() && (name == "localhost" || name == "localhost.")) {
+    found.push_back(*ParseIp(family == v1::HttpCheck::IPV6 ? "::1" : "127.0.0.1"));
+  }
+  return found;
+}
+
+std::unique_ptr<DnsLookup> DnsResolver::Lookup(const std::string& name,
+                                               v1::HttpCheck::IpVersion family,
+                                               absl::AnyInvocable<void(DnsUpdate)> update) {
+  return std::make_unique<LookupImpl>(this, name, family, std::move(update));
+}
+
+void DnsResolver::OnAnswer(void* query, int status, int timeouts, unsigned char* data,
+                           int length) {
+  std::unique_ptr<Query> owned(static_cast<Query*>(query));
+  if (owned->lookup == nullptr) return;
+  const absl::string_view message(reinterpret_cast<const char*>(data),
+                                  data == nullptr ? 0 : static_cast<size_t>(length));
+  owned->lookup->Take(owned.get(), AnswerOf(status, message, owned->v6));
+}
+
+void DnsResolver::OnSocketState(void* self, ares_socket_t fd, int readable, int writable) {
+  auto* resolver = static_cast<DnsResolver*>(self);
+  if (!readable && !writable) {
+    resolver->loop_->Forget(fd);  // c-ares closes it next
+    return;
+  }
+  // A socket that cannot be watched shows as a time-out.
+  (void)resolver->loop_->Watch(fd, (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u), resolver);
+}
+
+void DnsResolver::OnReady(int fd, uint32_t events) {
+  const bool readable = (events & (EPOLLIN | EPOLLERR | EPOLLHUP)) != 0;
+  const bool writable = (events & (EPOLLOUT | EPOLLERR | EPOLLHUP)) != 0;
+  ares_process_fd(channel_, readable ? fd : ARES_SOCKET_BAD, writable ? fd : ARES_SOCKET_BAD);
+  ArmTimer();
+}
+
+void DnsResolver::ArmTimer() {
+  loop_->CancelTimer(timer_);
+  timer_ = 0;
+  timeval wait{};
+  if (ares_timeout(channel_, nullptr, &wait) == nullptr) return;
+  timer_ = loop_->StartTimer(int64_t{wait.tv_sec} * 1'000'000'000 + int64_t{wait.tv_usec} * 1000,
+                             [this] {
+                               timer_ = 0;
+                               ares_process_fd(channel_, ARES_SOCKET_BAD, ARES_SOCKET_BAD);
+                               ArmTimer();
+                             });
+}
+
+}  // namespace picket

@@ -1,0 +1,278 @@
+// What libcurl tells a transfer while it runs.
+
+#include "agent/engine/transfer_one.h"
+
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "agent/engine/limits.h"
+
+namespace picket {
+namespace {
+
+using Reason = v1::FailureReason;
+
+bool IsSafe(absl::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "OPTIONS";
+}
+
+}  // namespace
+
+curl_socket_t Transfer::OnOpenSocket(curl_sockaddr* address) {
+  int fd = std::exchange(handed_fd_, -1);
+  if (fd < 0) {
+    // libcurl wants a further connection. Be no kinder than the network: only if none of
+    // the request went out on an idle connection that had died, or it may be repeated
+    // there, or the server challenged us and closed.
+    const bool died = claimed_ && !head_.begun() && (!head_sent_ || IsSafe(request_.method));
+    const bool challenged = request_.digest.has_value() && head_.status() == 401;
+    if (!died && !challenged) {
+      refused_again_ = true;
+      return CURL_SOCKET_BAD;
+    }
+    fd = socket(address_.v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) {
+      result_.reason = Reason::agent_resources;
+      result_.inconclusive = true;
+      result_.message = absl::StrCat("The agent could not open a connection to ", Peer(), ": ",
+                                     strerror(errno), ".");
+      return CURL_SOCKET_BAD;
+    }
+    claimed_ = false;
+    result_.reused = false;
+    result_.request_head.clear();
+    head_sent_ = false;
+    body_sent_ = 0;
+    connect_start_ns_ = EventLoop::ReadClockNs();
+    connect_end_ns_ = 0;
+  }
+  sockaddr_storage to;
+  address->addrlen = FillSockaddr(address_, port_, &to);
+  address->family = to.ss_family;
+  address->socktype = SOCK_STREAM;
+  address->protocol = IPPROTO_TCP;
+  // libcurl keeps the address in a space that holds every family.
+  std::memcpy(static_cast<void*>(&address->addr), &to, address->addrlen);
+  fd_ = fd;
+  OpenSocket* socket = context_->curl->Register(fd, this);
+  socket->partition = partition_;
+  socket->address = address_;
+  socket->port = port_;
+  return fd;
+}
+
+CURLcode Transfer::OnSslContext(void* ssl_ctx) {
+  tls_ = std::make_shared<TlsHandshake>(tls_setup_);
+  if (OpenSocket* socket = context_->curl->Find(fd_)) socket->tls = tls_;
+  return tls_->Configure(static_cast<SSL_CTX*>(ssl_ctx)) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
+}
+
+void Transfer::OnUsesSocket(int fd) {
+  if (fd == fd_) return;
+  OpenSocket* socket = context_->curl->Find(fd);
+  if (socket == nullptr || socket->user != nullptr) return;
+  fd_ = fd;
+  socket->user = this;
+  address_ = socket->address;
+  tls_ = socket->tls;
+  result_.reused = true;
+}
+
+void Transfer::OnDebug(curl_infotype type, const char* data, size_t size) {
+  switch (type) {
+    case CURLINFO_HEADER_OUT: {
+      // The CONNECT to a proxy is not the request.
+      if (proxied_ && target_.https && (tls_ == nullptr || !tls_->done())) return;
+      if (head_sent_) {  // a second request, after a challenge
+        result_.request_head.clear();
+        head_sent_ = false;
+        body_sent_ = 0;
+      }
+      result_.request_head.append(data, size);
+      head_sent_ = absl::EndsWith(result_.request_head, "\r\n\r\n");
+      send_end_ns_ = EventLoop::ReadClockNs();
+      first_byte_ns_ = 0;
+      if (connect_start_ns_ != 0 && connect_end_ns_ == 0) {
+        connect_end_ns_ = tls_ != nullptr && tls_->start_ns() > connect_start_ns_ ? tls_->start_ns()
+                                                                                : send_end_ns_;
+      }
+      return;
+    }
+    case CURLINFO_DATA_OUT:
+      if (!head_sent_) return;
+      body_sent_ += size;
+      if (!head_.complete()) send_end_ns_ = EventLoop::ReadClockNs();
+      return;
+    case CURLINFO_TEXT: {
+      const absl::string_view text(data, size);
+      if (absl::StartsWith(text, "Excess found") || absl::StartsWith(text, "Leftovers after chunking")) {
+        surplus_ = true;
+      }
+      return;
+    }
+    default:
+      return;
+  }
+}
+
+bool Transfer::OnHeaderLine(const char* data, size_t size) {
+  last_byte_ns_ = EventLoop::ReadClockNs();
+  if (first_byte_ns_ == 0) first_byte_ns_ = last_byte_ns_;
+  if (head_.Line(absl::string_view(data, size))) return true;
+  result_.reason = head_.reason();
+  result_.message = absl::StrCat("The response of ", Peer(), " is not acceptable: ", head_.problem(), ".");
+  return false;
+}
+
+bool Transfer::turn_spent() {
+  if (turn_ns_ != context_->loop->NowNs()) {
+    turn_ns_ = context_->loop->NowNs();
+    turn_bytes_ = 0;
+  }
+  return turn_bytes_ >= DefaultEngineLimits().decode_turn_bytes;
+}
+
+size_t Transfer::OnBody(const char* data, size_t size) {
+  if (!held_.empty() || turn_spent()) {
+    paused_ = true;
+    if (!resuming_) context_->resume(id_);
+    resuming_ = true;
+    return CURL_WRITEFUNC_PAUSE;
+  }
+  last_byte_ns_ = EventLoop::ReadClockNs();
+  result_.wire_body_bytes += size;
+  CheckTlsSurplus();
+  if (!body_begun_ && !StartBody()) return 0;
+  absl::string_view rest(data, size);
+  if (!TakeBody(&rest)) return 0;
+  if (!rest.empty()) {
+    held_.assign(rest.data(), rest.size());
+    if (!resuming_) context_->resume(id_);
+    resuming_ = true;
+  }
+  return size;
+}
+
+void Transfer::CheckTlsSurplus() {
+  // libcurl reads no further than the length: what is left would never be seen.
+  if (tls_ == nullptr || head_.version() == "2" || !head_.content_length().has_value()) return;
+  if (result_.wire_body_bytes == *head_.content_length() && SSL_pending(tls_->ssl()) > 0) {
+    surplus_ = true;
+  }
+}
+
+bool Transfer::StartBody() {
+  body_begun_ = true;
+  if (!request_.compressed) return true;
+  const std::vector<std::string> codings = head_.codings();
+  if (codings.empty()) return true;
+  auto decoder = Decoder::Create(codings);
+  if (!decoder.ok()) {
+    result_.reason = Reason::decode_error;
+    result_.message = absl::StrCat("The body from ", Peer(), " cannot be decoded: ",
+                                   decoder.status().message(), ".");
+    return false;
+  }
+  decoder_ = *std::move(decoder);
+  return true;
+}
+
+// Takes what this turn allows; leaves the rest in `*data`.
+bool Transfer::TakeBody(absl::string_view* data) {
+  std::string& body = result_.body;
+  if (decoder_ == nullptr) {
+    turn_bytes_ += data->size();
+    const size_t room = request_.body_limit - body.size();
+    body.append(data->data(), std::min(room, data->size()));
+    if (data->size() > room) {
+      result_.reason = Reason::body_too_large;
+    } else {
+      data->remove_prefix(data->size());
+    }
+  } else {
+    while (!turn_spent()) {
+      const size_t before = body.size();
+      const size_t most = std::min(DefaultEngineLimits().decode_turn_bytes - turn_bytes_,
+                                   request_.body_limit - before + 1);
+      const Decoder::Result decoded = decoder_->Decode(data, most, &body);
+      turn_bytes_ += body.size() - before;
+      if (body.size() > request_.body_limit) {
+        body.resize(request_.body_limit);
+        result_.reason = Reason::body_too_large;
+        break;
+      }
+      if (decoded == Decoder::Result::kBroken) {
+        result_.reason = Reason::decode_error;
+        result_.message = absl::StrCat("The body from ", Peer(), " is not valid ",
+                                       absl::StrJoin(head_.codings(), ", "), " data.");
+        return false;
+      }
+      if (decoded == Decoder::Result::kAllRead) return true;
+    }
+  }
+  if (result_.reason == Reason::body_too_large) {
+    result_.message = absl::StrCat("The body from ", Peer(), " is larger than ", request_.body_limit,
+                                   " bytes (body_limit).");
+    return false;
+  }
+  return true;
+}
+
+void Transfer::Resume() {
+  resuming_ = false;
+  if (finished_) return;
+  if (!held_.empty()) {
+    turn_spent();  // a new turn has a new budget
+    const std::string wire = std::exchange(held_, {});
+    absl::string_view rest(wire);
+    if (!TakeBody(&rest)) {
+      Complete();
+      return;
+    }
+    if (!rest.empty() || turn_spent()) {
+      held_.assign(rest.data(), rest.size());
+      if (!held_.empty()) {
+        resuming_ = true;
+        context_->resume(id_);
+        return;
+      }
+    }
+  }
+  if (done_pending_) {
+    JudgeComplete();
+    Complete();
+    return;
+  }
+  if (paused_) {
+    paused_ = false;
+    curl_easy_pause(handle_->easy, CURLPAUSE_CONT);
+  }
+}
+
+void Transfer::OnDone(CURLcode code) {
+  if (finished_) return;
+  if (fd_ < 0) {
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    curl_easy_getinfo(handle_->easy, CURLINFO_ACTIVESOCKET, &fd);
+    if (fd != CURL_SOCKET_BAD) OnUsesSocket(fd);
+  }
+  if (code == CURLE_OK && !held_.empty() && result_.reason == Reason::none) {
+    stage_ = Stage::kDecoding;
+    done_pending_ = true;
+    if (!resuming_) context_->resume(id_);
+    resuming_ = true;
+    return;
+  }
+  Judge(code);
+  Complete();
+}
+
+}  // namespace picket

@@ -1,0 +1,155 @@
+// File: transfer_one.h
+//
+// One transfer from name to last byte: resolve, connect, hand the socket to libcurl,
+// watch, judge what came, and tell. Every end goes through Complete, once.
+//
+// Thread rule: thread-compatible; the loop's own thread.
+
+#ifndef AGENT_ENGINE_TRANSFER_ONE_H_
+#define AGENT_ENGINE_TRANSFER_ONE_H_
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "agent/engine/decode.h"
+#include "agent/engine/dns_resolver.h"
+#include "agent/engine/loop.h"
+#include "agent/engine/tls_handshake.h"
+#include "agent/engine/tls_store.h"
+#include "agent/engine/transfer.h"
+#include "agent/engine/transfer_connect.h"
+#include "agent/engine/transfer_curl.h"
+#include "agent/engine/transfer_head.h"
+#include "agent/engine/transfer_pool.h"
+#include "agent/engine/transfer_url.h"
+
+namespace picket {
+
+// What all transfers of a loop share. Outlives them.
+struct TransferContext {
+  EventLoop* loop = nullptr;
+  DnsResolver* dns = nullptr;
+  TlsStores* tls = nullptr;
+  CurlCore* curl = nullptr;
+  PartitionMap* pool = nullptr;  // of `reuse`
+  // Called once by each transfer, with its id, when its result is ready.
+  absl::AnyInvocable<void(uint64_t)> finished;
+  // Asks for Transfer::Resume on the next turn.
+  absl::AnyInvocable<void(uint64_t)> resume;
+};
+
+class Transfer : private CurlUser {
+ public:
+  // `session` outlives the transfer.
+  Transfer(TransferContext* context, uint64_t id, PartitionMap* session, TransferRequest request);
+  ~Transfer() override;
+
+  void Start();
+  // Goes on with a body that was held back for the others' sake.
+  void Resume();
+
+  TransferResult TakeResult() { return std::move(result_); }
+
+ private:
+  enum class Stage { kResolving, kConnecting, kTalking, kDecoding };
+
+  // Setting out (transfer_setup.cc). False = Complete was called.
+  bool Prepare();
+  bool PrepareTls();
+  bool CheckRequest();
+  std::string ConnectionKey() const;
+  void Resolve();
+  void OnAddresses(DnsUpdate update);
+  bool TakePooled(const std::vector<IpAddress>& addresses);
+  void OnConnected(ConnectOutcome outcome);
+  void Talk();
+  void SetOptions();
+  void SetMethod();
+  void SetHeaders();
+  void SetRoute();
+
+  // CurlUser.
+  bool OnHeaderLine(const char* data, size_t size) override;
+  size_t OnBody(const char* data, size_t size) override;
+  void OnDebug(curl_infotype type, const char* data, size_t size) override;
+  curl_socket_t OnOpenSocket(curl_sockaddr* address) override;
+  CURLcode OnSslContext(void* ssl_ctx) override;
+  void OnUsesSocket(int fd) override;
+  void OnSurplus() override { surplus_ = true; }
+  void OnDone(CURLcode code) override;
+
+  // The body.
+  bool StartBody();
+  bool TakeBody(absl::string_view* data);
+  bool turn_spent();
+  void CheckTlsSurplus();
+
+  // The end.
+  void OnDeadline();
+  void Judge(CURLcode code);
+  void JudgeComplete();
+  void JudgeError(CURLcode code);
+  void Fail(v1::FailureReason::Value reason, std::string message, bool inconclusive = false);
+  void Complete();
+  void CollectFacts();
+  void CollectTimes();
+  void CollectSocket();
+  v1::FailureReason::Value DeadlineReason(std::string* doing) const;
+  bool all_sent() const;
+  // "host:port", with the address where it is known.
+  std::string Peer() const;
+
+  TransferContext* const context_;
+  const uint64_t id_;
+  PartitionMap* const session_;
+  TransferRequest request_;
+  TransferResult result_;
+  UrlTarget target_;
+  ProxyTarget proxy_;
+  bool proxied_ = false;
+
+  Stage stage_ = Stage::kResolving;
+  bool finished_ = false;
+  LoopTimers::Id deadline_ = 0;
+  std::unique_ptr<DnsLookup> lookup_;
+  std::unique_ptr<Connector> connector_;
+
+  std::unique_ptr<CurlHandle> handle_;
+  bool added_ = false;
+  curl_slist* headers_ = nullptr;
+  curl_slist* route_ = nullptr;
+  std::shared_ptr<Partition> partition_;  // null = a connection of our own
+  bool claimed_ = false;      // an idle connection of the partition was there
+  int handed_fd_ = -1;        // connected by us, not yet taken by libcurl
+  int fd_ = -1;               // what libcurl uses
+  bool refused_again_ = false;  // libcurl wanted to send the request a second time
+  IpAddress address_;
+  uint16_t port_ = 0;
+  TlsSetup tls_setup_;
+  std::shared_ptr<TlsHandshake> tls_;
+
+  ResponseHead head_;
+  std::unique_ptr<Decoder> decoder_;
+  bool body_begun_ = false;
+  std::string held_;          // wire bytes to decode on a later turn
+  bool paused_ = false;
+  bool resuming_ = false;
+  bool done_pending_ = false;  // libcurl is done, held_ is not
+  bool surplus_ = false;
+  int64_t turn_ns_ = 0;       // the turn that turn_bytes_ belongs to
+  size_t turn_bytes_ = 0;
+
+  // Monotonic nanoseconds; 0 = not reached.
+  int64_t start_ns_ = 0, dns_end_ns_ = 0, connect_start_ns_ = 0, connect_end_ns_ = 0;
+  int64_t send_end_ns_ = 0, first_byte_ns_ = 0, last_byte_ns_ = 0, end_ns_ = 0;
+  bool dns_asked_ = false;
+  bool head_sent_ = false;
+  uint64_t body_sent_ = 0;
+};
+
+}  // namespace picket
+
+#endif  // AGENT_ENGINE_TRANSFER_ONE_H_
