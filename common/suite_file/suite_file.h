@@ -63,14 +63,20 @@ struct ParseOptions {
   std::map<std::string, std::string> file_vars;
   // --override path=value, applied before validation.
   std::vector<std::pair<std::string, std::string>> overrides;
-  // --retries N, as attempts = N+1, of every test the flag may reach.
+  // --retries N, as attempts = N+1, in place of defaults.retry.attempts: it reaches
+  // repeatable tests whose own `retry` does not say how often. -1 = not given.
   int retries = -1;
+  // Whether a name in `vars` that the suite does not declare is an error; a caller with
+  // several suites looks at ParsedSuite.undeclared_vars instead.
+  bool undeclared_vars_are_errors = true;
 };
 
 struct ParsedSuite {
   v1::Suite suite;
   // What the tests name, each content once; for RunSpec.blobs.
   std::vector<v1::Blob> blobs;
+  // Names of ParseOptions.vars that neither the suite nor a test declares.
+  std::vector<std::string> undeclared_vars;
   // Empty = the suite is good. At most Limits::diagnostics, in file order; `suite`
   // must not be used when there are any.
   std::vector<Diagnostic> diagnostics;
@@ -82,6 +88,10 @@ ParsedSuite ParseSuite(absl::string_view text, const ParseOptions& options, File
 // Reads the file at `path` and parses it.
 ParsedSuite ParseSuiteFile(const std::string& path, const ParseOptions& options,
                            bool allow_outside);
+
+// A --vars-file: a flat YAML (or JSON) map of names to values, as JSON text; for
+// ParseOptions.file_vars. InvalidArgument names `file:line:col`.
+absl::StatusOr<std::map<std::string, std::string>> ReadVarsFile(const std::string& path);
 
 // The JSON Schema (draft 2020-12) of the format, for editors; from the parser's own table.
 std::string SuiteJsonSchema();
