@@ -6,7 +6,8 @@
 // keyword value or a reference to nowhere is an error of Compile.
 //
 // `format`, `content*`, `title` and the like are annotations and never fail an instance.
-// `pattern` and `patternProperties` are RE2 (linear time), unanchored; \uXXXX is accepted.
+// `pattern` and `patternProperties` are RE2 (linear time), unanchored; \u with four hexadecimal
+// digits is accepted.
 //
 // Thread rule: a JsonSchema is immutable and safe to use from any thread.
 

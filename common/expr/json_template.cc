@@ -12,19 +12,19 @@
 namespace picket {
 namespace {
 
-bool HasPlaceholder(absl::string_view text) { return absl::StrContains(text, "{{"); }
+bool HasInsertion(absl::string_view text) { return absl::StrContains(text, "{{"); }
 
-// Calls `visit(text, pointer)` for every string and member name with a placeholder, in
+// Calls `visit(text, pointer)` for every string and member name with an insertion, in
 // document order: each member's name, then its value.
 template <typename Visit>
 absl::Status ForEachTemplate(const Json& node, const std::string& pointer, const Visit& visit) {
   if (const auto* text = node.get_ptr<const std::string*>()) {
-    return HasPlaceholder(*text) ? visit(*text, pointer) : absl::OkStatus();
+    return HasInsertion(*text) ? visit(*text, pointer) : absl::OkStatus();
   }
   if (const auto* members = node.get_ptr<const Json::object_t*>()) {
     for (const auto& [name, value] : *members) {
       const std::string below = absl::StrCat(pointer, "/", PointerToken(name));
-      if (HasPlaceholder(name)) ABSL_RETURN_IF_ERROR(visit(name, below));
+      if (HasInsertion(name)) ABSL_RETURN_IF_ERROR(visit(name, below));
       ABSL_RETURN_IF_ERROR(ForEachTemplate(value, below, visit));
     }
   } else if (node.is_array()) {
@@ -45,7 +45,7 @@ class TreeRenderer {
 
   absl::StatusOr<Json> Render(const Json& node) {
     if (const auto* text = node.get_ptr<const std::string*>()) {
-      if (!HasPlaceholder(*text)) return Spend(node);
+      if (!HasInsertion(*text)) return Spend(node);
       ABSL_ASSIGN_OR_RETURN(RenderedJson rendered, (next_++)->RenderJson(context_));
       uses_secret_ |= rendered.uses_secret;
       return Spend(std::move(rendered.value));
@@ -68,7 +68,7 @@ class TreeRenderer {
     absl::flat_hash_set<std::string> names;
     for (const auto& [name, value] : members) {
       std::string key = name;
-      if (HasPlaceholder(name)) {
+      if (HasInsertion(name)) {
         ABSL_ASSIGN_OR_RETURN(Rendered rendered, (next_++)->Render(context_, RenderMode::kText));
         uses_secret_ |= rendered.uses_secret;
         key = std::move(rendered.text);

@@ -18,8 +18,8 @@ namespace {
 struct Part {
   enum class Kind { kText, kVariable, kBuiltin };
   Kind kind = Kind::kText;
-  std::string text;          // the literal text, or the name
-  bool placeholder = false;  // {{ 'text' }} is a placeholder too
+  std::string text;        // the literal text, or the name
+  bool insertion = false;  // {{ 'text' }} is an insertion too
   bool raw = false;
   size_t offset = 0;  // in the template
   BuiltinCall call;
@@ -67,7 +67,7 @@ class TemplateParser {
           absl::StrCat("the template has ", text_.size(), " bytes; at most ",
                        DefaultLimits().template_bytes, " are allowed"));
     }
-    size_t placeholders = 0;
+    size_t insertions = 0;
     while (at_ < text_.size()) {
       const size_t open = std::min(text_.find("{{", at_), text_.size());
       if (open > at_) {
@@ -78,12 +78,11 @@ class TemplateParser {
       }
       at_ = open;
       if (at_ == text_.size()) break;
-      if (++placeholders > DefaultExprLimits().template_placeholders) {
-        return FailAt(at_,
-                      absl::StrCat("a template may hold at most ",
-                                   DefaultExprLimits().template_placeholders, " placeholders"));
+      if (++insertions > DefaultExprLimits().template_insertions) {
+        return FailAt(at_, absl::StrCat("a template may hold at most ",
+                                        DefaultExprLimits().template_insertions, " insertions"));
       }
-      ABSL_RETURN_IF_ERROR(ParsePlaceholder());
+      ABSL_RETURN_IF_ERROR(ParseInsertion());
     }
     return std::move(program_);
   }
@@ -145,9 +144,9 @@ class TemplateParser {
     return value;
   }
 
-  absl::Status ParsePlaceholder() {
+  absl::Status ParseInsertion() {
     Part part;
-    part.placeholder = true;
+    part.insertion = true;
     part.offset = at_;
     at_ += 2;
     Blanks();
@@ -235,7 +234,7 @@ class TemplateParser {
 // Appends `text` as `mode` asks.
 absl::Status Append(absl::string_view text, const Part& part, RenderMode mode, std::string* out) {
   const bool encode =
-      (mode == RenderMode::kUrl && part.placeholder && part.offset != 0 && !part.raw) ||
+      (mode == RenderMode::kUrl && part.insertion && part.offset != 0 && !part.raw) ||
       (mode == RenderMode::kQuery && !part.raw);
   if (mode == RenderMode::kHeader &&
       text.find_first_of(absl::string_view("\r\n\0", 3)) != absl::string_view::npos) {
@@ -274,7 +273,7 @@ const std::vector<std::string>& Template::builtins() const { return program_->bu
 
 bool Template::is_literal() const {
   return std::none_of(program_->parts.begin(), program_->parts.end(),
-                      [](const Part& part) { return part.placeholder; });
+                      [](const Part& part) { return part.insertion; });
 }
 
 absl::StatusOr<Rendered> Template::Render(const TemplateContext& context, RenderMode mode) const {

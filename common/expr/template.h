@@ -1,6 +1,6 @@
 // File: template.h
 //
-// The template language of suite files: text with placeholders between {{ and }}.
+// The template language of suite files: text with insertions between {{ and }}.
 //
 //   {{ name }}           a variable
 //   {{ name | raw }}     the same, not percent-encoded in a URL, query or form
@@ -17,7 +17,7 @@
 //
 // uuid, timestamp and date need no parentheses when they have no arguments. Variable
 // names are [A-Za-z_][A-Za-z0-9_-]*; the names of built-ins are reserved. What a variable
-// or built-in yields is never looked at for placeholders again.
+// or built-in yields is never looked at for insertions again.
 //
 // Thread rule: a Template is immutable and safe to use from any thread; Render uses the
 // context's Random, which has one owner at a time.
@@ -58,7 +58,7 @@ struct TemplateContext {
 // What happens to what is rendered.
 enum class RenderMode {
   kText,    // nothing
-  kUrl,     // placeholders are percent-encoded (all but RFC 3986 unreserved characters), but
+  kUrl,     // insertions are percent-encoded (all but RFC 3986 unreserved characters), but
             // for one at position 0 and those with `| raw`; literal text stays as it is
   kQuery,   // everything is percent-encoded, literal text too, but for `| raw`: one name or
             // value of a query or form
@@ -87,7 +87,7 @@ class Template {
   // The variables and built-ins that the text names, each once, in order of appearance.
   const std::vector<std::string>& variables() const;
   const std::vector<std::string>& builtins() const;
-  // True if there is no placeholder at all.
+  // True if there is no insertion at all.
   bool is_literal() const;
 
   // NotFound: an unknown variable. ResourceExhausted: the result exceeds
@@ -95,7 +95,7 @@ class Template {
   // contain a variable's value.
   absl::StatusOr<Rendered> Render(const TemplateContext& context, RenderMode mode) const;
 
-  // A text that is exactly one placeholder keeps the JSON type of its value (timestamp is a
+  // A text that is exactly one insertion keeps the JSON type of its value (timestamp is a
   // number, other built-ins are strings); any other is a string.
   absl::StatusOr<RenderedJson> RenderJson(const TemplateContext& context) const;
 
@@ -124,7 +124,7 @@ class JsonTemplate {
 
  private:
   Json tree_;
-  std::vector<Template> templates_;  // of the strings that hold placeholders, document order
+  std::vector<Template> templates_;  // of the strings that hold insertions, document order
   std::vector<std::string> variables_;
   std::vector<std::string> builtins_;
 };

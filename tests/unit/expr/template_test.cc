@@ -64,7 +64,7 @@ class TemplateTest : public ::testing::Test {
   Random random_{7};
 };
 
-TEST_F(TemplateTest, TextWithoutPlaceholdersIsItself) {
+TEST_F(TemplateTest, TextWithoutInsertionsIsItself) {
   EXPECT_EQ(Render("a { b } }} c | \\ '"), "a { b } }} c | \\ '");
   EXPECT_EQ(Render(""), "");
   EXPECT_TRUE(Template().is_literal());
@@ -92,7 +92,7 @@ TEST_F(TemplateTest, EveryJsonTypeHasAText) {
             R"(text 42 1.5 true null {"k":[1,"x"]})");
 }
 
-TEST_F(TemplateTest, AScalarThatIsOnePlaceholderKeepsItsType) {
+TEST_F(TemplateTest, AScalarThatIsOneInsertionKeepsItsType) {
   Set("i", 42);
   Set("o", Json::object({{"k", 1}}));
   EXPECT_EQ(RenderJson("{{ i }}"), "42");
@@ -120,7 +120,7 @@ TEST_F(TemplateTest, NamesAreKnownBeforeAnythingIsRendered) {
   EXPECT_FALSE(parsed.is_literal());
 }
 
-TEST_F(TemplateTest, UrlsEncodeAllButAPlaceholderInFront) {
+TEST_F(TemplateTest, UrlsEncodeAllButAnInsertionInFront) {
   Set("base", "https://example.com:8080/a");
   Set("id", "a b/c?d=é&~-._");
   EXPECT_EQ(Render("{{ base }}/x y/{{ id }}", RenderMode::kUrl),
@@ -256,9 +256,9 @@ TEST_F(TemplateTest, SizesAreBounded) {
   EXPECT_THAT(Template::Parse(std::string(limits.template_bytes + 1, 'x')),
               StatusIs(absl::StatusCode::kInvalidArgument));
   std::string many;
-  for (size_t i = 0; i <= DefaultExprLimits().template_placeholders; ++i) many += "{{a}}";
+  for (size_t i = 0; i <= DefaultExprLimits().template_insertions; ++i) many += "{{a}}";
   EXPECT_THAT(Template::Parse(many),
-              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("10000 placeholders")));
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("10000 insertions")));
 
   Set("a", std::string(limits.rendered_bytes / 4, ' '));
   EXPECT_EQ(Render("{{a}}{{a}}{{a}}{{a}}").size(), limits.rendered_bytes);
