@@ -74,6 +74,8 @@ void Core::On(event::StoreFailed& e, Effects& out) {
       }
     } else if (auto* close = std::get_if<CloseAgent>(&proposal)) {
       closing_.push_back(std::move(*close));
+    } else if (auto* end = std::get_if<EndRun>(&proposal)) {
+      for (TokenId token : flight.tokens) cancels_[end->run_id].push_back(token);
     }
     // Ends, expiries and renewals are proposed again by themselves.
   }
@@ -85,7 +87,7 @@ void Core::Done(AdmitRun& admit, Flight& flight, Outcome& outcome, Effects& out)
     answer.run = admit.run;
     if (!outcome.sealed.empty()) answer.run = outcome.sealed.front();
     if (answer.run->run.state() == v1::Run::SEALED) {
-      out.sealed.push_back(*answer.run);
+      out.sealed.push_back(SealedRun{.row = *answer.run, .plan = flight.plan});
     } else {
       InsertRun(std::move(admit.run), std::move(flight.plan), std::move(admit.shards), {}, out);
     }
@@ -243,11 +245,17 @@ void Core::Done(AppendResults& append, Flight& flight, Outcome& outcome, Effects
   }
 }
 
-void Core::Done(EndRun& end, Flight&, Outcome& outcome, Effects& out) {
-  if (outcome.committed && !outcome.sealed.empty()) {
-    FinishRun(end.run_id, &outcome.sealed.front(), out);
-  } else {
-    FinishRun(end.run_id, outcome.run.empty() ? nullptr : &outcome.run.front(), out);
+void Core::Done(EndRun& end, Flight& flight, Outcome& outcome, Effects& out) {
+  const std::vector<RunRow>& rows = outcome.sealed.empty() ? outcome.run : outcome.sealed;
+  FinishRun(end.run_id, rows.empty() ? nullptr : &rows.front(), out);
+  for (TokenId token : flight.tokens) {
+    Answer answer{.token = token};
+    if (rows.empty()) {
+      answer.status = absl::NotFoundError(absl::StrCat("no run ", end.run_id));
+    } else {
+      answer.run = rows.front();
+    }
+    out.answers.push_back(std::move(answer));
   }
 }
 

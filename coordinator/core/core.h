@@ -84,6 +84,7 @@ class Core {
   // What a proposal under way must do when it comes back. By kind.
   struct Flight {
     TokenId token = 0;                 // AdmitRun, PutAgent (drain)
+    std::vector<TokenId> tokens;       // EndRun of a run that is not in memory
     PeerId peer = 0;                   // PutAgent (hello)
     std::shared_ptr<const RunPlan> plan;
     std::vector<AckRef> acks;          // of the first results, in order
@@ -223,6 +224,7 @@ class Core {
 
   // Gathered for the next batch.
   std::vector<event::Admit> admits_;
+  std::map<std::string, std::vector<TokenId>> cancels_;  // of runs that are not in memory
   std::vector<std::pair<AgentRow, TokenId>> drains_;
   std::set<PeerId> arriving_;
   std::vector<CloseAgent> closing_;

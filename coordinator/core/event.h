@@ -139,6 +139,15 @@ struct StoredResults {
   std::vector<ResultRow> results;
 };
 
+// A run that ended, with what was known of its locations when it did.
+struct SealedRun {
+  RunRow row;
+  std::shared_ptr<const RunPlan> plan;  // null: it was sealed as it was admitted
+  std::vector<v1::LocationProgress> locations;
+  // `locations` shows every end; else they must be read from the store.
+  bool exact = false;
+};
+
 // What happened, for counters.
 struct Tally {
   uint64_t leases_expired = 0;
@@ -166,7 +175,7 @@ struct Effects {
   // Runs whose view changed.
   std::vector<std::string> changed;
   // Runs that ended. They are forgotten here.
-  std::vector<RunRow> sealed;
+  std::vector<SealedRun> sealed;
   std::vector<StoredResults> stored;
   Tally tally;
 };

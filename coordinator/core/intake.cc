@@ -9,6 +9,9 @@
 namespace picket {
 namespace {
 
+// Results of one session that may wait for the store.
+constexpr uint64_t kWaitingMost = 200'000;
+
 // Why a result can never be stored; empty = it can.
 std::string Reject(const v1::ExecutionResult& result) {
   const Limits& limits = DefaultLimits();
@@ -94,6 +97,13 @@ void Core::OnResults(Session& session, v1::ResultBatch& batch, Effects& out) {
   uint64_t count = 0;
   for (const v1::LeaseResults& results : batch.results()) {
     count += static_cast<uint64_t>(results.results_size());
+  }
+  if (session.acks.waiting() > kWaitingMost) {
+    ClosePeerWith(session.peer,
+                  absl::ResourceExhaustedError(
+                      "too many results wait to be stored; send them again on a new stream"),
+                  out);
+    return;
   }
   const AckRef ack{session.peer, session.acks.Open(batch.sequence(), count)};
   ack_now_.insert(session.peer);

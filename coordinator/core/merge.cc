@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/policy/limits.h"
+#include "common/policy/retry.h"
 #include "coordinator/core/proto_time.h"
 
 namespace picket {
@@ -22,7 +23,7 @@ bool AnyFailed(const v1::ExecutionResult& result) {
 
 }  // namespace
 
-MergeOutcome MergeResult(const RetryRule& retry, const v1::Policy& policy, uint32_t epoch,
+MergeOutcome MergeResult(const v1::Retry& retry, const v1::Policy& policy, uint32_t epoch,
                          absl::string_view instance, absl::Time now, v1::ExecutionResult& result,
                          EndByte& end, Mark& mark) {
   FoldAttempts(mark.failed_before, result);
@@ -33,14 +34,15 @@ MergeOutcome MergeResult(const RetryRule& retry, const v1::Policy& policy, uint3
 
   const v1::Attempt& last = result.attempts(result.attempts_size() - 1);
   const uint32_t attempts = mark.attempts + made;
-  if (retry.Again(last.outcome(), last.reason(), attempts)) {
+  if (RetryWanted(retry, last, attempts) &&
+      RetryWhere(retry, attempts) != v1::Retry::ANYWHERE) {
     mark.attempts = attempts;
     mark.attempt_epoch = epoch;
     mark.failed_before |= AnyFailed(result);
     mark.started = false;
     mark.give_up = absl::InfiniteFuture();
     mark.avoid_instance = std::string(instance);
-    mark.not_before = now + retry.DelayAfter(attempts);
+    mark.not_before = now + RetryDelay(retry, attempts);
     return {Merge::kAgain, false};
   }
   end = would;

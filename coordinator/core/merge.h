@@ -16,7 +16,6 @@
 #include "absl/time/time.h"
 #include "common/policy/ends.h"
 #include "coordinator/core/records.h"
-#include "coordinator/core/run_plan.h"
 
 namespace picket {
 
@@ -35,7 +34,7 @@ struct MergeOutcome {
 // Folds `result`, which came under `epoch` from `instance`, into its execution.
 // Fills the result's outcome, flaky and reason. `mark` is the execution's (or a
 // default one), and is default again once it is decided.
-MergeOutcome MergeResult(const RetryRule& retry, const v1::Policy& policy, uint32_t epoch,
+MergeOutcome MergeResult(const v1::Retry& retry, const v1::Policy& policy, uint32_t epoch,
                          absl::string_view instance, absl::Time now, v1::ExecutionResult& result,
                          EndByte& end, Mark& mark);
 

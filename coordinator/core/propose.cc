@@ -68,6 +68,11 @@ void Core::On(event::StoreIdle&, Effects& out) {
       Propose(EndRun{.run_id = id, .cause = run->end_wanted}, out);
     }
   }
+  for (auto& [id, tokens] : cancels_) {
+    Propose(EndRun{.run_id = id, .cause = v1::EndCause::CANCELLED}, out).tokens =
+        std::move(tokens);
+  }
+  cancels_.clear();
   if (!late_.empty()) {
     AppendResults append;
     Flight flight;

@@ -1,11 +1,9 @@
 #include "coordinator/core/run_plan.h"
 
 #include <algorithm>
-#include <cmath>
 #include <utility>
 
 #include "common/base/check.h"
-#include "common/policy/limits.h"
 #include "coordinator/core/proto_time.h"
 
 namespace picket {
@@ -28,52 +26,6 @@ v1::Row PackedRows::At(size_t index) const {
   return row;
 }
 
-RetryRule RetryRule::Of(const v1::Retry& retry) {
-  RetryRule rule;
-  rule.attempts = std::clamp<uint32_t>(retry.attempts(), 1, DefaultLimits().attempts_most);
-  rule.delay = DurationOf(retry.delay());
-  rule.backoff = std::max(1.0, retry.backoff());
-  for (int on : retry.on()) {
-    rule.on_failed |= on == v1::Retry::FAILED;
-    rule.on_network |= on == v1::Retry::NETWORK;
-    rule.on_inconclusive |= on == v1::Retry::INCONCLUSIVE;
-  }
-  if (retry.on().empty()) rule.on_failed = rule.on_inconclusive = true;
-  for (int where : retry.where()) {
-    if (where == v1::Retry::ANYWHERE) {
-      rule.probe = true;
-    } else {
-      rule.where.push_back(static_cast<v1::Retry::Where>(where));
-    }
-  }
-  if (rule.where.empty()) rule.where.push_back(v1::Retry::SAME_AGENT);
-  return rule;
-}
-
-bool RetryRule::Again(v1::Outcome::Value outcome, v1::FailureReason::Value reason,
-                      uint32_t made) const {
-  if (made >= attempts) return false;
-  switch (outcome) {
-    case v1::Outcome::FAILED:
-      return on_failed || (on_network && reason != v1::FailureReason::assertion &&
-                           reason != v1::FailureReason::extract);
-    case v1::Outcome::INCONCLUSIVE:
-      return on_inconclusive;
-    default:
-      return false;
-  }
-}
-
-absl::Duration RetryRule::DelayAfter(uint32_t made) const {
-  const double factor = std::pow(backoff, made > 0 ? made - 1 : 0);
-  return std::min(delay * factor, DefaultLimits().retry_delay_longest);
-}
-
-v1::Retry::Where RetryRule::WhereAfter(uint32_t made) const {
-  const size_t rung = made > 0 ? made - 1 : 0;
-  return where[std::min(rung, where.size() - 1)];
-}
-
 namespace {
 
 PlannedTest PackTest(const TestRow& row) {
@@ -84,7 +36,7 @@ PlannedTest PackTest(const TestRow& row) {
   test.id = row.test.id();
   test.name = row.test.name();
   test.rows = PackedRows(row.rows);
-  test.retry = RetryRule::Of(row.test.retry());
+  test.retry = row.test.retry();
   test.repeatable = row.test.repeatable();
   test.timeout = DurationOf(row.test.timeout());
   for (const v1::FileRef& file : row.test.files()) test.files.push_back(file.sha256());

@@ -36,32 +36,12 @@ class PackedRows {
   std::vector<uint32_t> ends_;
 };
 
-// When and where an execution is tried again.
-struct RetryRule {
-  uint32_t attempts = 1;
-  absl::Duration delay;
-  double backoff = 1;
-  bool on_failed = false, on_network = false, on_inconclusive = false;
-  // Rungs that decide, in order; never empty.
-  std::vector<v1::Retry::Where> where;
-  // A probe elsewhere follows a failure.
-  bool probe = false;
-
-  static RetryRule Of(const v1::Retry& retry);
-  // Whether an attempt that ended so is followed by another, `made` being made.
-  bool Again(v1::Outcome::Value outcome, v1::FailureReason::Value reason, uint32_t made) const;
-  // How long to wait before attempt `made` + 1.
-  absl::Duration DelayAfter(uint32_t made) const;
-  // Where attempt `made` + 1 goes.
-  v1::Retry::Where WhereAfter(uint32_t made) const;
-};
-
 struct PlannedTest {
   std::string digest;      // SHA-256 of `serialised`
   std::string serialised;  // v1::Test, as agents get it
   std::string suite, id, name;
   PackedRows rows;
-  RetryRule retry;
+  v1::Retry retry;
   bool repeatable = false;
   absl::Duration timeout;
   std::vector<std::string> files;        // digests of blobs

@@ -72,16 +72,13 @@ void Core::On(event::RunGone& e, Effects& out) {
 
 void Core::On(event::Admit& e, Effects&) { admits_.push_back(std::move(e)); }
 
-void Core::On(event::Cancel& e, Effects& out) {
-  RunState* run = Find(e.run_id);
-  if (run == nullptr) {
-    out.answers.push_back(
-        Answer{.token = e.token,
-               .status = absl::NotFoundError(absl::StrCat("no active run ", e.run_id))});
-    return;
+void Core::On(event::Cancel& e, Effects&) {
+  if (RunState* run = Find(e.run_id); run != nullptr) {
+    run->cancel_tokens.push_back(e.token);
+    run->end_wanted = v1::EndCause::CANCELLED;
+  } else {
+    cancels_[e.run_id].push_back(e.token);
   }
-  run->cancel_tokens.push_back(e.token);
-  run->end_wanted = v1::EndCause::CANCELLED;
 }
 
 void Core::FinishRun(const std::string& run_id, const RunRow* sealed, Effects& out) {
@@ -122,7 +119,14 @@ void Core::FinishRun(const std::string& run_id, const RunRow* sealed, Effects& o
     }
     out.answers.push_back(std::move(answer));
   }
-  if (sealed != nullptr) out.sealed.push_back(*sealed);
+  if (sealed != nullptr) {
+    RunView view = View(*run);
+    view.run = sealed->run;
+    out.sealed.push_back(SealedRun{.row = *sealed,
+                                   .plan = run->plan(),
+                                   .locations = std::move(view.locations),
+                                   .exact = run->undecided() == 0});
+  }
 }
 
 void Core::CheckEnds(RunState& run) {
