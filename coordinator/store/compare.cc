@@ -38,7 +38,8 @@ bool RunBudget::TakeLateResult() {
 
 bool MayWriteShard(const ShardRow& proposed, const ShardRow& stored, const RunRow& run) {
   return run.run.state() != v1::Run::SEALED && proposed.rev == stored.rev &&
-         proposed.ends.size() == stored.ends.size();
+         proposed.ends.size() == stored.ends.size() &&
+         proposed.executions.size() == proposed.ends.size();
 }
 
 void WriteShardOver(const ShardRow& proposed, const BlockingIndex& blocking, ShardRow& stored,
