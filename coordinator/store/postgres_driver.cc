@@ -76,6 +76,8 @@ absl::StatusOr<Connection> Connect(const std::string& uri, const std::string& na
         "cannot connect to the store ", name, ": ",
         connection == nullptr ? "out of memory" : FirstLine(PQerrorMessage(connection.get()))));
   }
+  // Notices are for people at a prompt.
+  PQsetNoticeProcessor(connection.get(), [](void*, const char*) {}, nullptr);
   return connection;
 }
 

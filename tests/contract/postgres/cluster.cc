@@ -114,7 +114,7 @@ bool PostgresCluster::Start() {
     _exit(127);
   }
   close(log[1]);
-  // The server says when it is ready; its log goes on into the void.
+  // The server says when it is ready.
   std::string said;
   char buffer[4096];
   ssize_t size;
@@ -124,8 +124,13 @@ bool PostgresCluster::Start() {
     ready = said.find("ready to accept connections") != std::string::npos;
   }
   if (!ready) std::fprintf(stderr, "%s\n", said.c_str());
-  fcntl(log[0], F_SETFD, 0);
-  // Kept open, unread: the pipe holds what little the server logs in a test.
+  // What else it says is read and forgotten, so that it never waits for us.
+  log_reader_ = std::thread([fd = log[0]] {
+    char forgotten[4096];
+    while (read(fd, forgotten, sizeof(forgotten)) > 0) {
+    }
+    close(fd);
+  });
   return ready;
 }
 
@@ -134,6 +139,7 @@ void PostgresCluster::Stop() {
   kill(server_, SIGINT);
   waitpid(server_, nullptr, 0);
   server_ = -1;
+  log_reader_.join();
 }
 
 std::string PostgresCluster::Uri(const std::string& schema) {

@@ -10,6 +10,7 @@
 
 #include <memory>
 #include <string>
+#include <thread>
 
 namespace picket {
 
@@ -36,6 +37,7 @@ class PostgresCluster {
 
   std::string bin_, folder_;
   pid_t server_ = -1;
+  std::thread log_reader_;
 };
 
 }  // namespace picket
