@@ -64,7 +64,7 @@ absl::Duration SessionState::NextDeadline() const {
   if (drained_) return absl::InfiniteDuration();
   absl::Duration next = std::min(book_.NextDue(), sender_.NextTake());
   if (link_ == Link::kDown && refused_.ok()) next = std::min(next, dial_at_);
-  if (draining_ && link_ == Link::kDown) {
+  if (draining_ && link_ == Link::kDown && book_.slots() == 0) {
     next = std::min(next, down_since_ + config_.limits.drain_offline);
   }
   if (link_ == Link::kWelcomed) {
@@ -148,16 +148,14 @@ void SessionState::WatchLink() {
 void SessionState::Handle(StreamClosed& event) {
   if (event.stream != stream_ || link_ == Link::kDown) return;
   const bool refusal = link_ == Link::kDialled && IsFinal(event.status.code());
-  const bool asked = link_ == Link::kClosing;
-  // A stream that ended after its Welcome is dialled again at once, but for a little chance.
-  if (!event.status.ok() || !asked) {
+  if (link_ != Link::kClosing) {
     last_error_ = event.status.ok() ? absl::UnavailableError("the coordinator ended the session")
                                     : event.status;
   }
   link_ = Link::kDown;
   link_deadline_ = absl::InfiniteDuration();
   next_heartbeat_ = next_progress_ = absl::InfiniteDuration();
-  down_since_ = now_;
+  if (std::exchange(welcomed_, false)) down_since_ = now_;
   sender_.Close();
   ForgetDefinitions();
   // What was asked is asked again by the next session.
@@ -199,6 +197,7 @@ void SessionState::Handle(Received& event) {
 
 void SessionState::OnWelcome(const v1::Welcome& welcome) {
   link_ = Link::kWelcomed;
+  welcomed_ = true;
   link_deadline_ = absl::InfiniteDuration();
   ++sessions_;
   backoff_.Reset();

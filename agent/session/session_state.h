@@ -117,7 +117,8 @@ class SessionState {
   uint64_t sessions_ = 0;
   absl::Duration dial_at_;
   absl::Duration link_deadline_ = absl::InfiniteDuration();  // Welcome, or the end, is due
-  absl::Duration down_since_;
+  bool welcomed_ = false;  // the present stream
+  absl::Duration down_since_;  // of the last session's end
   Backoff backoff_;
   absl::Status last_error_, refused_;
   bool take_over_ = false;
