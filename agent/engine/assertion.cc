@@ -108,14 +108,14 @@ class Judge1 {
 
   bool Equal(const Json& operand) const {
     if (is_text()) return actual_.text == ToPlainText(operand);
-    if (subject_ == v1::Subject::status) {
-      if (IsStatusClass(operand)) {
-        return actual_.json->get<int>() / 100 == (*operand.get_ptr<const std::string*>())[0] - '0';
-      }
-      const std::optional<Json> number = NumberOf(operand);
-      return number.has_value() && JsonEquals(*actual_.json, *number);
+    if (subject_ == v1::Subject::json || !actual_.json->is_number()) {
+      return JsonEquals(*actual_.json, operand);
     }
-    return JsonEquals(*actual_.json, operand);
+    if (subject_ == v1::Subject::status && IsStatusClass(operand)) {
+      return actual_.json->get<int>() / 100 == (*operand.get_ptr<const std::string*>())[0] - '0';
+    }
+    const std::optional<Json> number = NumberOf(operand);
+    return number.has_value() && JsonEquals(*actual_.json, *number);
   }
 
   Judgement OneOf() const {

@@ -127,6 +127,7 @@ bool Attempt::StartHop() {
   }
   TransferRequest transfer = MakeTransfer(step(), *request_, jar_, Now());
   transfer.timeout = remaining;
+  transfer.more_follow = step_ + 1 < job_.test->steps.size();
   transfer_ = services_.loop->StartTransfer(
       session_.get(), std::move(transfer),
       [self = shared_from_this()](TransferResult result) { self->OnTransfer(std::move(result)); });

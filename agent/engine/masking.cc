@@ -105,6 +105,7 @@ std::string Masker::Mask(absl::string_view text, size_t bytes_enough) const {
     absl::StrAppend(&out, text.substr(copied, i - copied), kMask);
     i += found->size();
     copied = i;
+    if (out.size() >= bytes_enough) return out;
   }
   absl::StrAppend(&out, text.substr(copied));
   return out;

@@ -5,6 +5,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "picket/v1/result.pb.h"
 
 namespace picket {
@@ -76,12 +77,12 @@ void LookXPath(const ReadySubject& subject, Answer& answer, Actual& out) {
       out.state = State::kWrong;
       out.why = "not a number";
     } else if (*number == std::trunc(*number) && std::abs(*number) < 1e15) {
-      SetJson(Json(static_cast<int64_t>(*number)), out);
+      SetOwnedText(absl::StrCat(static_cast<int64_t>(*number)), out);
     } else {
-      SetJson(Json(*number), out);
+      SetOwnedText(picket::ToText(Json(*number)), out);
     }
   } else {
-    SetJson(Json(std::get<bool>(value->value)), out);
+    SetOwnedText(std::get<bool>(value->value) ? "true" : "false", out);
   }
 }
 
@@ -132,8 +133,15 @@ void LookCertificate(absl::string_view field, const Answer& answer, Actual& out)
 }
 
 void LookTls(absl::string_view field, const Answer& answer, Actual& out) {
-  const std::string& text = field == "cipher" ? answer.last.tls_cipher : answer.last.tls_version;
-  if (!text.empty()) SetText(text, out);
+  if (field == "cipher") {
+    if (!answer.last.tls_cipher.empty()) SetText(answer.last.tls_cipher, out);
+    return;
+  }
+  // "TLSv1.3" and "1.3" are one; "TLSv1" is 1.0.
+  absl::string_view version = answer.last.tls_version;
+  absl::ConsumePrefix(&version, "TLSv");
+  if (version == "1") version = "1.0";
+  if (!version.empty()) SetText(version, out);
 }
 
 }  // namespace

@@ -1,0 +1,116 @@
+#include "agent/engine/xpath.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <string>
+#include <thread>
+
+#include "tests/support/status_matchers.h"
+
+namespace picket {
+namespace {
+
+using ::picket::testing_support::StatusIs;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+absl::StatusOr<XPathValue> Find(const std::string& expression, const std::string& text,
+                                const std::string& type = "text/html") {
+  auto document = XPathDocument::Parse(text, type);
+  if (!document.ok()) return document.status();
+  auto xpath = XPath::Compile(expression);
+  if (!xpath.ok()) return xpath.status();
+  return (*xpath)->Evaluate(**document);
+}
+
+std::vector<std::string> Nodes(const absl::StatusOr<XPathValue>& value) {
+  EXPECT_OK(value);
+  if (!value.ok()) return {"error"};
+  return std::get<std::vector<std::string>>(value->value);
+}
+
+constexpr char kPage[] =
+    "<!doctype html><html><head><title>Shop</title><body><ul><li>a<li class=x>b &amp; c</ul>"
+    "<p>unclosed";
+
+TEST(XPathTest, FindsNodesInForgivingHtml) {
+  EXPECT_THAT(Nodes(Find("//title", kPage)), ElementsAre("Shop"));
+  EXPECT_THAT(Nodes(Find("//li", kPage)), ElementsAre("a", "b & c"));
+  EXPECT_THAT(Nodes(Find("//li/@class", kPage)), ElementsAre("x"));
+  EXPECT_THAT(Nodes(Find("//table", kPage)), IsEmpty());
+}
+
+TEST(XPathTest, YieldsNumbersTextsAndTruths) {
+  EXPECT_EQ(std::get<double>(Find("count(//li)", kPage)->value), 2);
+  EXPECT_EQ(std::get<std::string>(Find("string(//title)", kPage)->value), "Shop");
+  EXPECT_EQ(std::get<bool>(Find("boolean(//p)", kPage)->value), true);
+}
+
+TEST(XPathTest, ReadsXmlStrictly) {
+  EXPECT_THAT(Nodes(Find("/a/b", "<a><b>1</b></a>", "application/xml; charset=utf-8")),
+              ElementsAre("1"));
+  EXPECT_THAT(Nodes(Find("/x:a/x:b", "<x:a xmlns:x='urn:x'><x:b>1</x:b></x:a>", "text/xml")),
+              ElementsAre("1"));
+  EXPECT_THAT(Find("/a", "<a><b></a>", "text/xml"),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(Find("/a", "", "text/xml"), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(XPathTest, NoEntityIsExpandedAndNoFileIsRead) {
+  const std::string bomb =
+      "<?xml version='1.0'?><!DOCTYPE a [<!ENTITY x 'ha'><!ENTITY y '&x;&x;&x;'>]><a>&y;</a>";
+  auto found = Find("string(/a)", bomb, "text/xml");
+  if (found.ok()) {
+    EXPECT_EQ(std::get<std::string>(found->value), "");
+  }
+  const std::string external =
+      "<?xml version='1.0'?><!DOCTYPE a [<!ENTITY x SYSTEM 'file:///etc/hostname'>]><a>&x;</a>";
+  found = Find("string(/a)", external, "text/xml");
+  if (found.ok()) {
+    EXPECT_EQ(std::get<std::string>(found->value), "");
+  }
+}
+
+TEST(XPathTest, RefusesABadExpression) {
+  for (const char* bad : {"", "//[", "a b", "//x[", "$"}) {
+    EXPECT_THAT(XPath::Compile(bad), StatusIs(absl::StatusCode::kInvalidArgument)) << bad;
+  }
+  EXPECT_THAT(Find("nosuch()", kPage), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(XPathTest, WorkIsBounded) {
+  std::string page = "<html><body>";
+  for (int i = 0; i < 3000; ++i) page += "<i>x</i>";
+  EXPECT_THAT(Find("//i[count(//i[count(//i) > 1]) > 1]", page),
+              StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+TEST(XPathTest, DeepNestingDoesNoHarm) {
+  std::string page;
+  for (int i = 0; i < 20000; ++i) page += "<div>";
+  auto value = Find("count(//div) > 0", page);
+  if (value.ok()) {
+    EXPECT_TRUE(std::get<bool>(value->value));
+  }
+}
+
+TEST(XPathTest, OneExpressionServesManyThreads) {
+  ASSERT_OK_AND_ASSIGN(auto xpath, XPath::Compile("//li"));
+  std::vector<std::thread> threads;
+  std::atomic<int> good{0};
+  for (int t = 0; t < 4; ++t) {
+    threads.emplace_back([&] {
+      for (int i = 0; i < 200; ++i) {
+        auto document = XPathDocument::Parse(kPage, "");
+        auto value = xpath->Evaluate(**document);
+        good += std::get<std::vector<std::string>>(value->value).size() == 2;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  EXPECT_EQ(good.load(), 800);
+}
+
+}  // namespace
+}  // namespace picket
