@@ -23,8 +23,10 @@
 
 namespace picket {
 
-// One try at a session. The agent calls it from one thread at a time; the link calls
-// the sink from any thread.
+class Clock;
+class Metrics;
+
+// Hears one stream. The link calls it from any thread, one call at a time.
 class SessionSink {
  public:
   virtual ~SessionSink() = default;
@@ -33,7 +35,8 @@ class SessionSink {
   virtual void OnClosed(absl::Status status) = 0;
 };
 
-// An open stream. Writes are queued in order; never block.
+// An open stream. Writes are queued in order; never block. The destructor ends it at
+// once and returns after the sink's last call.
 class SessionStream {
  public:
   virtual ~SessionStream() = default;
@@ -46,6 +49,7 @@ class SessionStream {
 class SessionDialer {
  public:
   virtual ~SessionDialer() = default;
+  // Safe to call from any thread: agents of one process may share a dialer.
   virtual std::unique_ptr<SessionStream> Dial(SessionSink* sink) = 0;
 };
 
@@ -60,6 +64,8 @@ struct AgentOptions {
   bool take_over = false;
   std::map<std::string, std::string> labels;
   EngineOptions engine;
+  // Where picket_agent_* is kept; must outlive the agent. Null = nowhere.
+  Metrics* metrics = nullptr;
 };
 
 // State for readiness, metrics and tests.
@@ -70,6 +76,9 @@ struct AgentStatus {
   uint32_t in_flight = 0;
   uint32_t held = 0;
   uint64_t spool_bytes = 0;
+  uint64_t spool_corrupt = 0;   // records that could not be read back
+  uint32_t window = 0;          // executions it is ready to hold
+  uint64_t sessions = 0;        // Welcomes so far
   std::string last_error;       // why the last stream ended
   // A refusal that trying again cannot cure (name taken, version window).
   absl::Status refused;
@@ -79,6 +88,9 @@ class Agent {
  public:
   // Opens the spool, starts the engine, and dials until stopped. `dialer` must outlive it.
   static absl::StatusOr<std::unique_ptr<Agent>> Start(AgentOptions options, SessionDialer* dialer);
+  // The same over an engine that is made already; options.engine is not looked at.
+  static absl::StatusOr<std::unique_ptr<Agent>> Start(AgentOptions options, SessionDialer* dialer,
+                                                      std::unique_ptr<Engine> engine);
   // Stops at once: what is in flight is aborted, the spool stays on disk.
   virtual ~Agent() = default;
 

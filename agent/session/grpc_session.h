@@ -3,7 +3,7 @@
 // The link: SessionDialer over gRPC, to one coordinator or the first that answers of
 // several.
 //
-// Thread rule: Dial from one thread at a time; streams may be used from any thread. A
+// Thread rule: dialers and streams are safe to call from any thread. A
 // stream's destructor cancels it and waits for its last call of the sink.
 
 #ifndef AGENT_SESSION_GRPC_SESSION_H_
