@@ -97,6 +97,7 @@ v1::Execution DescribeExecution(const RunPlan& plan, uint32_t execution, EndByte
   described.set_end(EndOf(end));
   described.set_flaky(IsFlaky(end));
   described.set_blocking(shape.blocking);
+  *described.mutable_policy() = shape.policy;
   return described;
 }
 
