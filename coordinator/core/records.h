@@ -168,7 +168,10 @@ struct EndRun {
 };
 
 // Inserts or renews an agent's row, iff no other live instance holds (location,
-// name) - or `take_over`. Refused otherwise; Refusal::agent is the other one.
+// name) - or `take_over`. Refused otherwise; Refusal::agent is the other one. An instance
+// whose stream has closed holds its name no more, nor does one that drains; a row put as
+// anything but LIVE contests no name. Committed: Outcome::agent are those that lost the
+// name, as they now are (DRAINING, or GONE if their stream had closed).
 struct PutAgent {
   AgentRow agent;
   bool take_over = false;

@@ -383,8 +383,8 @@ class MemoryStore final : public Store {
     Outcome outcome;
     std::vector<AgentRow*> displaced;
     for (auto& [instance, other] : agents_) {
-      if (instance == put.agent.agent.instance() ||
-          other.agent.state() != v1::Agent::LIVE ||
+      if (put.agent.agent.state() != v1::Agent::LIVE ||
+          instance == put.agent.agent.instance() || other.agent.state() != v1::Agent::LIVE ||
           other.agent.name() != put.agent.agent.name() ||
           other.agent.location() != put.agent.agent.location()) {
         continue;

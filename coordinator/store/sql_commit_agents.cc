@@ -37,6 +37,13 @@ absl::StatusOr<std::vector<AgentRow>> SqlCommit::LockAgent(const std::string& in
 
 absl::Status SqlCommit::Apply(const PutAgent& put, Outcome& outcome) {
   const v1::Agent& agent = put.agent.agent;
+  AgentRow row = put.agent;
+  row.renewed = now_;
+  notify_ = true;
+  if (agent.state() != v1::Agent::LIVE) {
+    outcome.committed = true;
+    return PutAgentRow(row);
+  }
   // Two rows of one name could otherwise be inserted side by side.
   ABSL_RETURN_IF_ERROR(
       driver_.LockName(absl::StrCat("picket agent ", agent.location(), "/", agent.name())));
@@ -61,9 +68,6 @@ absl::Status SqlCommit::Apply(const PutAgent& put, Outcome& outcome) {
   }
   outcome.agent = std::move(others);
   outcome.committed = true;
-  notify_ = true;
-  AgentRow row = put.agent;
-  row.renewed = now_;
   return PutAgentRow(row);
 }
 

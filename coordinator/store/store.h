@@ -99,6 +99,10 @@ class Store {
   // runs sealed before `results_before`; at most `most` rows a call. Returns how many went.
   virtual absl::StatusOr<size_t> Prune(size_t keep_runs, absl::Time results_before, size_t most) = 0;
 
+  // True if no other coordinator can write to this store while it is open: then nobody
+  // need follow what others write.
+  virtual bool Exclusive() const { return false; }
+
   // Called, from any thread, when other coordinators may have written. A hint only.
   virtual void OnHint(absl::AnyInvocable<void()> hint) = 0;
 };

@@ -238,6 +238,22 @@ TEST_P(StoreContract, TakingOverDrainsTheOldInstance) {
   EXPECT_TRUE(Put(PutAgent{MakeAgent("i2", "web-1", "eu-west", "c1")}).committed);
 }
 
+TEST_P(StoreContract, DrainingAnInstanceThatLostItsNameLeavesTheNewOneAlone) {
+  ASSERT_TRUE(Put(PutAgent{MakeAgent("i1", "web-1", "eu-west", "c1")}).committed);
+  ASSERT_TRUE(
+      Put(PutAgent{.agent = MakeAgent("i2", "web-1", "eu-west", "c1"), .take_over = true})
+          .committed);
+  AgentRow draining = MakeAgent("i1", "web-1", "eu-west", "c1");
+  draining.agent.set_state(v1::Agent::DRAINING);
+  const Outcome outcome = Put(PutAgent{.agent = draining, .take_over = true});
+  EXPECT_TRUE(outcome.committed);
+  EXPECT_THAT(outcome.agent, IsEmpty());
+  ASSERT_OK_AND_ASSIGN(std::vector<AgentRow> agents, store().LoadAgents());
+  ASSERT_THAT(agents, SizeIs(2));
+  EXPECT_EQ(agents[0].agent.state(), v1::Agent::DRAINING);
+  EXPECT_EQ(agents[1].agent.state(), v1::Agent::LIVE);
+}
+
 TEST_P(StoreContract, AClosedStreamGivesItsNameAway) {
   ASSERT_TRUE(Put(PutAgent{MakeAgent("i1", "web-1", "eu-west", "c1")}).committed);
   ASSERT_TRUE(Put(CloseAgent{.instance = "i1", .coordinator = "c1"}).committed);
