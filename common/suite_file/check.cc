@@ -80,8 +80,9 @@ class Checker {
         return Object(node, *type.object);
       case K::kEither:
         return Check(node, Fits(node, *type.element) ? *type.element : *type.other, what);
-      case K::kBool:
       case K::kJson:
+        return JsonScalars(node);
+      case K::kBool:
       case K::kExpectation:
         return true;
     }
@@ -99,6 +100,19 @@ class Checker {
     node.bad = true;
     context_.Error(node, message);
     return false;
+  }
+
+  // Every scalar of it must be one that JSON has.
+  bool JsonScalars(YamlNode& node) {
+    bool good = true;
+    for (YamlNode* element : node.list) good &= JsonScalars(*element);
+    for (const YamlNode::Entry& entry : node.map) good &= JsonScalars(*entry.value);
+    if (node.is_scalar()) {
+      const YamlNode* culprit = nullptr;
+      const auto value = YamlToJson(node, &culprit);
+      if (!value.ok()) return Wrong(node, value.status().message());
+    }
+    return good;
   }
 
   bool Text(YamlNode& node, const Type& type, absl::string_view what) {

@@ -143,14 +143,24 @@ void FoldStep(SuiteContext& context, const YamlNode& node, const YamlNode* reque
   for (const std::string& name : names) scope.Add(name);
 }
 
+void AddExtractsLater(const YamlNode& step, Scope& scope) {
+  const YamlNode* extracts = Get(&step, "extract");
+  if (extracts == nullptr) return;
+  for (const YamlNode* extract : ListOrOne(*extracts)) scope.AddLater(GetText(extract, "name"));
+}
+
 void FoldSteps(SuiteContext& context, const YamlNode& node, const YamlNode* request_defaults,
                const SuiteParts& suite, Scope& scope, v1::Test& test) {
   const YamlNode* steps = Get(&node, "steps");
-  if (steps == nullptr) return FoldStep(context, node, request_defaults, suite, scope, test);
+  if (steps == nullptr) {
+    AddExtractsLater(node, scope);
+    return FoldStep(context, node, request_defaults, suite, scope, test);
+  }
   if (steps->list.size() > DefaultLimits().steps_per_test) {
     return context.Error(*steps, absl::StrCat("steps: there are ", steps->list.size(),
                                               "; the most are ", DefaultLimits().steps_per_test));
   }
+  for (const YamlNode* step : steps->list) AddExtractsLater(*step, scope);
   std::set<std::string> names;
   for (const YamlNode* step : steps->list) {
     if (!step->is_map()) continue;
@@ -245,6 +255,7 @@ void CheckVariables(SuiteContext& context, const std::vector<VariableDef>& vars,
   Scope scope;
   for (const std::string& secret : secrets) scope.Add(secret);
   for (const std::string& column : columns) scope.Add(column);
+  for (const VariableDef& def : vars) scope.AddLater(def.name);
   for (size_t i = 0; i < vars.size(); ++i) {
     const VariableDef& def = vars[i];
     if (i >= first) {

@@ -295,7 +295,7 @@ const Type kReasons = ListOf(&kReasonWord, "a list of reasons", "list of reasons
 const Type kReason =
     Either(&kReasonWord, &kReasons, "a reason or a list of reasons", "reason or list of them");
 const Type kCode{.kind = K::kInteger,
-                 .expected = "a status code such as 200, or a class such as 2xx",
+                 .expected = "a status code",
                  .brief = "100..999",
                  .least = 100,
                  .most = 999};
@@ -632,9 +632,9 @@ std::vector<absl::string_view> Words(absl::string_view words) {
 
 absl::string_view Nearest(absl::string_view word, const std::vector<absl::string_view>& words) {
   // Edit distance (Wagner and Fischer, 1974) over short words.
-  if (word.size() > 60) return "";
+  if (word.size() < 3 || word.size() > 60 || absl::ascii_isdigit(word[0])) return "";
   absl::string_view best;
-  size_t best_distance = word.size() <= 3 ? 2 : 3;
+  size_t best_distance = word.size() <= 4 ? 2 : 3;
   for (absl::string_view candidate : words) {
     std::vector<size_t> row(candidate.size() + 1);
     for (size_t j = 0; j < row.size(); ++j) row[j] = j;

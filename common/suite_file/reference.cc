@@ -87,9 +87,9 @@ std::string WithReferenceTables(absl::string_view page) {
     if (end == absl::string_view::npos) break;
     const std::string name(page.substr(begin + kBegin.size(), close - begin - kBegin.size()));
     const auto found = tables.find(name);
-    absl::StrAppend(&out, page.substr(0, close + kClose.size()),
-                    found == tables.end() ? absl::StrCat("There is no table '", name, "'.\n")
-                                          : found->second);
+    absl::StrAppend(
+        &out, page.substr(0, close + kClose.size()),
+        found == tables.end() ? absl::StrCat("There is no table '", name, "'.\n") : found->second);
     page.remove_prefix(end);
   }
   absl::StrAppend(&out, page);

@@ -29,9 +29,9 @@ Json Duration() {
   return Json{{"type", "string"}, {"pattern", std::string(kDurationPattern)}, {"minLength", 2}};
 }
 Json Size() {
-  return Json{{"anyOf", Json::array({Json{{"type", "integer"}, {"minimum", 0}},
-                                     Json{{"type", "string"},
-                                          {"pattern", std::string(kSizePattern)}}})}};
+  return Json{
+      {"anyOf", Json::array({Json{{"type", "integer"}, {"minimum", 0}},
+                             Json{{"type", "string"}, {"pattern", std::string(kSizePattern)}}})}};
 }
 
 // A word that YAML reads as a number is one for an editor too.
@@ -166,8 +166,8 @@ class SchemaPrinter {
       case Op::count:
         return Json{{"type", Json::array({"integer", "string"})}};
       case Op::type:
-        return Json{{"enum", Json::array({"null", nullptr, "boolean", "integer", "number",
-                                          "string", "array", "object"})}};
+        return Json{{"enum", Json::array({"null", nullptr, "boolean", "integer", "number", "string",
+                                          "array", "object"})}};
       case Op::schema:
         return Json{{"type", Json::array({"object", "boolean", "string"})}};
       case Op::regression:
@@ -205,9 +205,9 @@ class SchemaPrinter {
     object["additionalProperties"] = false;
     Json properties = Json::object();
     if (!form.key.empty()) {
-      Json argument = form.choices.empty()     ? Of("string")
-                      : row.argument.empty()   ? WordEnum(form.choices)
-                                               : Json{{"const", std::string(row.argument)}};
+      Json argument = form.choices.empty()   ? Of("string")
+                      : row.argument.empty() ? WordEnum(form.choices)
+                                             : Json{{"const", std::string(row.argument)}};
       properties[std::string(form.key)] = std::move(argument);
       if (form.key_required) object["required"] = Json::array({std::string(form.key)});
     }

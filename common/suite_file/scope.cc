@@ -71,7 +71,9 @@ void Scope::Check(SuiteContext& context, const YamlNode& at, absl::string_view t
     }
     const size_t found = text.find(name, text.find("{{"));
     context.Error(
-        at, Unknown(name, known_),
+        at,
+        later_.contains(name) ? absl::StrCat("the variable '", name, "' gets its value only later")
+                              : Unknown(name, known_),
         in_place && found != absl::string_view::npos ? std::optional<size_t>(found) : std::nullopt);
   }
 }

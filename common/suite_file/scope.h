@@ -19,6 +19,8 @@ namespace picket {
 class Scope {
  public:
   void Add(absl::string_view name) { known_.insert(std::string(name)); }
+  // A name that will be known further on: a better message than "unknown".
+  void AddLater(absl::string_view name) { later_.insert(std::string(name)); }
   bool Knows(absl::string_view name) const { return known_.contains(std::string(name)); }
   // Names found in templates so far, known ones only.
   const std::set<std::string>& used() const { return used_; }
@@ -33,6 +35,7 @@ class Scope {
   void Check(SuiteContext& context, const YamlNode& at, absl::string_view text, bool in_place);
 
   std::set<std::string> known_;
+  std::set<std::string> later_;
   std::set<std::string> used_;
 };
 

@@ -43,6 +43,7 @@ class TreeBuilder : public YAML::EventHandler {
     if (node == nullptr) return;
     node->text = value;
     node->quoted = tag == "!";
+    if (node->quoted) last_quoted_ = node;
     Finish(node, anchor);
   }
 
@@ -56,6 +57,9 @@ class TreeBuilder : public YAML::EventHandler {
   }
   void OnSequenceEnd() override { Close(); }
   void OnMapEnd() override { Close(); }
+
+  // The last scalar in quotes or blocks; null if there is none.
+  const YamlNode* last_quoted() const { return last_quoted_; }
 
   void OnAlias(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     if (stopped_ || documents_ != 1) return;
@@ -188,6 +192,7 @@ class TreeBuilder : public YAML::EventHandler {
   YamlDocument& document_;
   int documents_ = 0;
   bool stopped_ = false;
+  const YamlNode* last_quoted_ = nullptr;
   uint64_t alias_nodes_ = 0;
   std::vector<Frame> frames_;
   std::map<YAML::anchor_t, YamlNode*> anchors_;
@@ -240,6 +245,38 @@ bool OpensPlaceholder(absl::string_view text, int line) {
     start = end == absl::string_view::npos ? end : end + 1;
   }
   return false;
+}
+
+size_t OffsetOf(absl::string_view text, int line, int column) {
+  size_t start = 0;
+  for (int i = 1; i < line; ++i) {
+    const size_t end = text.find('\n', start);
+    if (end == absl::string_view::npos) return text.size();
+    start = end + 1;
+  }
+  return start + static_cast<size_t>(column) - 1;
+}
+
+bool IndentedByTab(absl::string_view text, int line) {
+  const size_t start = OffsetOf(text, line + 1, 1);
+  return start < text.size() && text[start] == '\t';
+}
+
+// yaml-cpp takes the end of the file for a closing quote. Only the last scalar can lack one.
+bool IsUnclosed(absl::string_view text, const YamlNode& scalar) {
+  size_t i = OffsetOf(text, scalar.line, scalar.column);
+  if (i < text.size() && text[i] == '&') i = text.find_first_of("\"'|>", i);
+  if (i >= text.size() || (text[i] != '"' && text[i] != '\'')) return false;
+  const char quote = text[i++];
+  for (; i < text.size(); ++i) {
+    if (text[i] == '\\' && quote == '"') {
+      ++i;
+    } else if (text[i] == quote) {
+      if (quote == '"' || i + 1 >= text.size() || text[i + 1] != quote) return false;
+      ++i;
+    }
+  }
+  return true;
 }
 
 bool AllDigits(absl::string_view text) {
@@ -327,17 +364,24 @@ YamlDocument ReadYaml(absl::string_view text) {
     YAML::Parser parser(in);
     // The second call finds what follows the first document, if anything does.
     if (parser.HandleNextDocument(builder)) parser.HandleNextDocument(builder);
+    const YamlNode* last = builder.last_quoted();
+    if (last != nullptr && IsUnclosed(text, *last)) {
+      document.errors.push_back({last->line, last->column, "this quote is never closed"});
+      document.root = nullptr;
+    }
   } catch (const YAML::DeepRecursion& e) {
     if (document.errors.empty()) {
       document.errors.push_back({e.mark.line + 1, e.mark.column + 1, "nested too deeply"});
     }
     document.root = nullptr;
   } catch (const YAML::Exception& e) {
-    document.errors.push_back({e.mark.line + 1, e.mark.column + 1,
-                               absl::StrCat("not valid YAML: ", e.msg,
-                                            OpensPlaceholder(text, e.mark.line)
-                                                ? "; a value that begins with '{{' needs quotes"
-                                                : "")});
+    document.errors.push_back(
+        {e.mark.line + 1, e.mark.column + 1,
+         absl::StrCat("not valid YAML: ", e.msg,
+                      OpensPlaceholder(text, e.mark.line)
+                          ? "; a value that begins with '{{' needs quotes"
+                      : IndentedByTab(text, e.mark.line) ? "; YAML indents by blanks, never by tabs"
+                                                         : "")});
     document.root = nullptr;
   }
   return document;
@@ -412,9 +456,9 @@ std::string Describe(const YamlNode& node) {
     case YamlNode::Kind::kNull:
       return "nothing (null)";
     case YamlNode::Kind::kList:
-      return "a list";
+      return node.list.empty() ? "an empty list" : "a list";
     case YamlNode::Kind::kMap:
-      return "a map";
+      return node.map.empty() ? "an empty map" : "a map";
     case YamlNode::Kind::kScalar:
       break;
   }
