@@ -68,8 +68,8 @@ class Coordinator {
   virtual void ListAgents(v1::ListAgentsRequest request, Callback<v1::ListAgentsResponse> done) = 0;
   virtual void DrainAgent(v1::DrainAgentRequest request, Callback<v1::Agent> done) = 0;
 
-  // States of a run, whole at once and then on change (<= 10/s). `update` returns
-  // false to stop. `end` is called once, after the sealed state (ok) or an error.
+  // States of a run, whole at once and then on change (<= 10/s), until Unwatch. `end` is
+  // called once, after the sealed state (ok) or an error.
   using WatchId = uint64_t;
   virtual WatchId WatchRun(v1::WatchRunRequest request,
                            absl::AnyInvocable<void(const v1::WatchRunResponse&)> update,
@@ -77,8 +77,8 @@ class Coordinator {
   // No call of `update` or `end` begins after this returns.
   virtual void Unwatch(WatchId id) = 0;
 
-  // An agent's stream. `peer` is kept until AgentClosed returns the favour: the
-  // coordinator never calls it after AgentClosed(id).
+  // An agent's stream. `peer` is kept until AgentClosed returns the favour: no call of
+  // it begins after AgentClosed(id), but for one that was about to.
   using PeerId = uint64_t;
   virtual PeerId AgentOpened(std::shared_ptr<AgentPeer> peer) = 0;
   virtual void AgentSent(PeerId id, v1::AgentMessage message) = 0;

@@ -1,0 +1,140 @@
+// How a run is created: checked, planned and packed on a reader, then admitted.
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/base/ids.h"
+#include "common/base/log.h"
+#include "common/policy/sha256.h"
+#include "common/policy/validate.h"
+#include "coordinator/app/coordinator_impl.h"
+#include "google/protobuf/io/coded_stream.h"
+#include "google/protobuf/io/zero_copy_stream_impl_lite.h"
+
+namespace picket {
+namespace {
+
+// Expected durations are asked for up to this many test x locations; larger plans are
+// even enough as they are.
+constexpr size_t kDurationKeysMost = 50'000;
+
+// Of the spec with its maps in order, so that it names its meaning.
+std::string DigestOf(const v1::RunSpec& spec) {
+  std::string bytes;
+  {
+    google::protobuf::io::StringOutputStream stream(&bytes);
+    google::protobuf::io::CodedOutputStream coded(&stream);
+    coded.SetSerializationDeterministic(true);
+    spec.SerializeToCodedStream(&coded);
+  }
+  return Sha256Digest(bytes);
+}
+
+std::vector<Store::DurationKey> KeysOf(const v1::RunSpec& spec) {
+  std::vector<Store::DurationKey> keys;
+  for (const v1::Suite& suite : spec.suites()) {
+    for (const v1::Test& test : suite.tests()) {
+      for (const std::string& location : test.locations()) {
+        if (keys.size() == kDurationKeysMost) return {};
+        keys.push_back({suite.name(), test.id(), location});
+      }
+    }
+  }
+  return keys;
+}
+
+absl::Status Validate(const v1::CreateRunRequest& request) {
+  if (!IsUuid(request.request_id())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("request_id must be a UUID, drawn once per invocation, not '",
+                     request.request_id(), "'"));
+  }
+  if (request.project().size() > DefaultLimits().name_bytes) {
+    return absl::InvalidArgumentError(absl::StrCat("project has more than ",
+                                                   DefaultLimits().name_bytes, " bytes"));
+  }
+  return ValidateRunSpec(request.spec());
+}
+
+}  // namespace
+
+void CoordinatorImpl::CreateRun(v1::CreateRunRequest request,
+                                Callback<v1::CreateRunResponse> done) {
+  auto shared = std::make_shared<Callback<v1::CreateRunResponse>>(std::move(done));
+  auto held = std::make_shared<v1::CreateRunRequest>(std::move(request));
+  const auto refuse = [shared](absl::string_view why) {
+    (*shared)(absl::UnavailableError(why));
+  };
+  const bool posted = PostJob([this, held, shared, refuse] {
+    if (!Ready()) {
+      refuse("the store cannot be written; try again");
+      return;
+    }
+    if (!Read([this, held, shared, fleet = core_->LiveFleet(), now = StoreNow()]() mutable {
+          PlanAndAdmit(std::move(*held), std::move(fleet), now, std::move(*shared));
+        })) {
+      refuse("the coordinator has too much to do; try again");
+    }
+  });
+  if (!posted) refuse("the coordinator is stopping or has too much to do; try again");
+}
+
+void CoordinatorImpl::PlanAndAdmit(v1::CreateRunRequest request, Fleet fleet, absl::Time now,
+                                   Callback<v1::CreateRunResponse> done) {
+  if (absl::Status status = Validate(request); !status.ok()) {
+    done(std::move(status));
+    return;
+  }
+  PlanRequest plan;
+  {
+    Random random = Random::FromSystem();
+    plan.run_id = NewRunId(now, random);
+  }
+  plan.project = request.project().empty() ? "default" : request.project();
+  plan.request_id = request.request_id();
+  plan.spec_digest = DigestOf(request.spec());
+  const std::vector<Store::DurationKey> keys = KeysOf(request.spec());
+  if (!keys.empty()) {
+    absl::StatusOr<std::vector<uint32_t>> durations =
+        store_->ExpectedDurations(plan.project, keys);
+    if (!durations.ok()) {
+      done(durations.status());
+      return;
+    }
+    plan.durations = *std::move(durations);
+  }
+  plan.spec = std::move(*request.mutable_spec());
+  plan.fleet = std::move(fleet);
+  plan.now = now;
+  absl::StatusOr<RunPlanned> planned = PlanRun(std::move(plan));
+  if (!planned.ok()) {
+    done(planned.status());
+    return;
+  }
+  AdmitRun& admit = planned->admit;
+  std::shared_ptr<const RunPlan> packed = MakeRunPlan(admit.run, admit.tests, admit.blobs);
+  auto shared = std::make_shared<Callback<v1::CreateRunResponse>>(std::move(done));
+  auto admitted = std::make_shared<RunPlanned>(*std::move(planned));
+  const bool posted = PostJob([this, admitted, packed = std::move(packed), shared]() mutable {
+    const TokenId token =
+        Wait([shared, estimate = std::move(admitted->estimate)](Answer answer) mutable {
+          if (!answer.status.ok() || !answer.run.has_value()) {
+            (*shared)(answer.status);
+            return;
+          }
+          v1::CreateRunResponse response;
+          *response.mutable_run() = std::move(answer.run->run);
+          response.set_existed(answer.existed);
+          *response.mutable_estimate() = std::move(estimate);
+          (*shared)(std::move(response));
+        });
+    Tell(core_->Apply(StoreNow(), event::Admit{.token = token,
+                                               .admit = std::move(admitted->admit),
+                                               .plan = std::move(packed)}));
+  });
+  if (!posted) {
+    (*shared)(absl::UnavailableError("the coordinator is stopping or has too much to do; try again"));
+  }
+}
+
+}  // namespace picket
