@@ -58,6 +58,8 @@ struct EngineLimits {
   size_t response_header_bytes = 128u << 10;  // of all header fields, trailers included
   size_t response_header_fields = 500;
   size_t interim_responses = 16;           // 1xx before the final response
+  size_t framing_bytes = 256u << 10;       // of chunks, beside their data …
+  size_t framing_per_body_byte = 16;       // … and for each byte of it
   size_t content_codings = 4;              // of one response
   size_t decode_turn_bytes = 256u << 10;   // decoded, or passed on, for one transfer in one turn
   size_t addresses = 16;                   // tried for one name and family

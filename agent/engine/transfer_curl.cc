@@ -268,7 +268,7 @@ void CurlCore::CloseSocket(int fd) {
     // as our `Connection: close` asks it to.
     char byte;
     const ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    if (got > 0) user->OnSurplus();
+    user->OnClosing(fd, got > 0);
     if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
       Linger(fd);
       return;

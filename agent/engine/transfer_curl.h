@@ -38,8 +38,9 @@ class CurlUser {
   virtual CURLcode OnSslContext(void* ssl_ctx) = 0;
   // The transfer runs on `fd`.
   virtual void OnUsesSocket(int fd) = 0;
-  // Bytes were left on the connection behind the response.
-  virtual void OnSurplus() = 0;
+  // A connection without TLS is about to be closed; `surplus`: bytes of the server are
+  // left on it unread.
+  virtual void OnClosing(int fd, bool surplus) = 0;
   // The transfer ended. The handle may be removed.
   virtual void OnDone(CURLcode code) = 0;
 };

@@ -200,7 +200,7 @@ void Transfer::JudgeError(CURLcode code) {
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR:
     case CURLE_AGAIN:
-      if (!head_.begun() && result_.wire_body_bytes == 0) {
+      if (!head_.begun() && !answered_) {
         set(Reason::connect_reset, absl::StrCat(Peer(), " closed the connection before it answered."));
       } else {
         set(Reason::protocol_error, absl::StrCat("The response of ", Peer(), " broke off", Because(error), "."));

@@ -2,6 +2,7 @@
 
 #include "agent/engine/transfer_one.h"
 
+#include <linux/tcp.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 
@@ -111,6 +112,18 @@ void Transfer::OnDebug(curl_infotype type, const char* data, size_t size) {
       body_sent_ += size;
       if (!head_.complete()) send_end_ns_ = EventLoop::ReadClockNs();
       return;
+    case CURLINFO_DATA_IN: {
+      raw_bytes_ += size;
+      const EngineLimits& limits = DefaultEngineLimits();
+      if (padded_ || raw_bytes_ <= limits.framing_bytes +
+                                       limits.framing_per_body_byte * result_.wire_body_bytes) {
+        return;
+      }
+      padded_ = true;  // libcurl cannot be stopped from here: at the end of the turn
+      if (!resuming_) context_->resume(id_);
+      resuming_ = true;
+      return;
+    }
     case CURLINFO_TEXT: {
       const absl::string_view text(data, size);
       if (absl::StartsWith(text, "Excess found") || absl::StartsWith(text, "Leftovers after chunking")) {
@@ -121,6 +134,17 @@ void Transfer::OnDebug(curl_infotype type, const char* data, size_t size) {
     default:
       return;
   }
+}
+
+void Transfer::OnClosing(int fd, bool surplus) {
+  surplus_ = surplus_ || surplus;
+  if (head_.begun()) return;
+  // Part of a status line: libcurl does not tell it from no answer at all.
+  tcp_info info{};
+  socklen_t length = sizeof(info);
+  answered_ = !proxied_ && !result_.reused &&
+              getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
+              info.tcpi_bytes_received > 1;  // a FIN counts as one
 }
 
 bool Transfer::OnHeaderLine(const char* data, size_t size) {
@@ -229,6 +253,11 @@ bool Transfer::TakeBody(absl::string_view* data) {
 void Transfer::Resume() {
   resuming_ = false;
   if (finished_) return;
+  if (padded_) {
+    Fail(Reason::protocol_error,
+         absl::StrCat("The response of ", Peer(), " is not acceptable: its chunks are mostly framing."));
+    return;
+  }
   if (!held_.empty()) {
     turn_spent();  // a new turn has a new budget
     const std::string wire = std::exchange(held_, {});
@@ -253,7 +282,13 @@ void Transfer::Resume() {
   }
   if (paused_) {
     paused_ = false;
-    curl_easy_pause(handle_->easy, CURLPAUSE_CONT);
+    // What was held back is handed over within the call, and its refusal is told here
+    // alone: libcurl would go on waiting.
+    const CURLcode code = curl_easy_pause(handle_->easy, CURLPAUSE_CONT);
+    if (code != CURLE_OK || result_.reason != Reason::none) {
+      Judge(code);
+      Complete();
+    }
   }
 }
 

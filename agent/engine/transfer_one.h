@@ -78,7 +78,7 @@ class Transfer : private CurlUser {
   curl_socket_t OnOpenSocket(curl_sockaddr* address) override;
   CURLcode OnSslContext(void* ssl_ctx) override;
   void OnUsesSocket(int fd) override;
-  void OnSurplus() override { surplus_ = true; }
+  void OnClosing(int fd, bool surplus) override;
   void OnDone(CURLcode code) override;
 
   // The body.
@@ -139,6 +139,9 @@ class Transfer : private CurlUser {
   bool resuming_ = false;
   bool done_pending_ = false;  // libcurl is done, held_ is not
   bool surplus_ = false;
+  bool answered_ = false;     // bytes came, if no whole line of a head
+  bool padded_ = false;       // more framing than body came
+  uint64_t raw_bytes_ = 0;    // of the body, its framing included
   int64_t turn_ns_ = 0;       // the turn that turn_bytes_ belongs to
   size_t turn_bytes_ = 0;
 
