@@ -1,13 +1,10 @@
 // picket-agent: one agent at one location. It only dials out; what it serves is its own
 // metrics and health.
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>

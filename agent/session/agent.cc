@@ -196,10 +196,10 @@ void AgentImpl::Run() {
     }
     std::vector<SessionEffect> effects = state_.Apply(clock_->Monotonic(), std::move(events));
     spool_->Flush();
+    Publish();
     for (SessionEffect& effect : effects) {
       std::visit([this](auto& e) { Do(e); }, effect);
     }
-    Publish();
   } while (Take(&events));
 }
 

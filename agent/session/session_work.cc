@@ -220,13 +220,19 @@ void SessionState::StartDraining() {
 
 void SessionState::FinishDraining() {
   if (!draining_) return;
+  const bool nothing_left = book_.held() == 0 && sender_.Idle();
   if (link_ == Link::kDown) {
     // Results that no coordinator takes stay in the spool for the next agent on it.
     const bool waited = now_ >= down_since_ + config_.limits.drain_offline;
-    drained_ = goodbye_ || (book_.slots() == 0 && (waited || !refused_.ok()));
+    drained_ = goodbye_ || nothing_left || (book_.slots() == 0 && (waited || !refused_.ok()));
     return;
   }
-  if (link_ != Link::kWelcomed || book_.held() > 0 || !sender_.Idle()) return;
+  if (link_ == Link::kDialled && nothing_left && sessions_ == 0) {
+    effects_.push_back(CloseStream{stream_, /*abandon=*/true});
+    drained_ = true;
+    return;
+  }
+  if (link_ != Link::kWelcomed || !nothing_left) return;
   v1::AgentMessage message;
   message.mutable_goodbye()->set_reason("drained");
   Send(std::move(message));

@@ -444,6 +444,19 @@ TEST(SessionDrainTest, WithoutACoordinatorItStartsNothingAndGivesUpInTheEnd) {
   EXPECT_EQ(h.spool_->last() - h.spool_->acknowledged(), 1u) << "left for the next agent";
 }
 
+TEST(SessionDrainTest, WithNothingToDeliverItNeedsNoCoordinator) {
+  SessionHarness never;
+  never.Step();
+  never.Step({DrainAsked{}});
+  EXPECT_TRUE(never.state.drained());
+  EXPECT_THAT(never.closes, SizeIs(1));
+
+  Session lost;
+  lost.Lose();
+  lost.Step({DrainAsked{}});
+  EXPECT_TRUE(lost.state.drained());
+}
+
 TEST(SessionDrainTest, WhatWasHeldIsGivenBackToTheNextCoordinator) {
   Session h(1);
   h.Receive(H::Grant(H::Id("r"), {1, 2}));
