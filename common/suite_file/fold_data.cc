@@ -205,14 +205,12 @@ void FoldExtract(SuiteContext& context, const YamlNode& node, Scope& scope, v1::
   const YamlNode* body = Get(&node, "body");
   if (body == nullptr) return;
   v1::Extract::BodyGroup& group = *extract.mutable_body();
-  group.set_regex(text(body, "regex"));
+  group.set_regex(GetText(body, "regex"));
   const YamlNode* number = Get(body, "group");
   int groups = -1;  // not known
-  if (!HasPlaceholder(group.regex())) {
-    if (auto regex = Regex::Compile(group.regex()); regex.ok()) groups = (*regex)->groups();
-  }
+  if (auto regex = Regex::Compile(group.regex()); regex.ok()) groups = (*regex)->groups();
   group.set_group(number != nullptr ? static_cast<uint32_t>(IntegerOf(*number)) : groups > 0);
-  if (groups >= 0 && group.group() > static_cast<uint32_t>(groups)) {
+  if (number != nullptr && groups >= 0 && group.group() > static_cast<uint32_t>(groups)) {
     context.Error(*number, absl::StrCat("group: the regular expression has ", groups,
                                         groups == 1 ? " group" : " groups"));
   }

@@ -155,7 +155,7 @@ class RequestFolder {
   void Part(const YamlNode& node, v1::Multipart::Part& part) {
     part.set_name(Text(&node, "name"));
     part.set_content_type(Text(&node, "content_type"));
-    part.set_file_name(Text(&node, "file_name"));
+    part.set_file_name(GetText(&node, "file_name"));
     if (const YamlNode* file = Get(&node, "file")) {
       FoldFile(context_, *file, test_);
       part.set_file(file->text);

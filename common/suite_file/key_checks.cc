@@ -67,6 +67,14 @@ absl::Status OneLine(absl::string_view text) {
                                                                : Bad("must be one line");
 }
 absl::Status RegexText(absl::string_view text) { return Regex::Compile(text).status(); }
+// Taken as they are written, by the engine too.
+absl::Status PlainRegex(absl::string_view text) {
+  return HasPlaceholder(text) ? Bad("this regular expression cannot hold placeholders ('{{')")
+                              : RegexText(text);
+}
+absl::Status PlainLine(absl::string_view text) {
+  return HasPlaceholder(text) ? Bad("placeholders ('{{') cannot stand here") : OneLine(text);
+}
 absl::Status JsonPathText(absl::string_view text) { return JsonPath::Compile(text).status(); }
 absl::Status Base64(absl::string_view text) {
   std::string bytes;

@@ -23,6 +23,8 @@ absl::Status Method(absl::string_view text);
 absl::Status NotEmpty(absl::string_view text);
 absl::Status OneLine(absl::string_view text);
 absl::Status RegexText(absl::string_view text);
+absl::Status PlainRegex(absl::string_view text);
+absl::Status PlainLine(absl::string_view text);
 absl::Status JsonPathText(absl::string_view text);
 absl::Status Base64(absl::string_view text);
 absl::Status Address(absl::string_view text);

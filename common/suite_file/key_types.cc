@@ -68,8 +68,9 @@ const Type kCookieName{.kind = K::kText,
 const Type kRegex{.kind = K::kText,
                   .expected = "a regular expression (RE2)",
                   .brief = "RE2",
-                  .check = RegexText,
-                  .templated = true};
+                  .check = PlainRegex};
+const Type kPlainLine{
+    .kind = K::kText, .expected = "a text", .brief = "text", .check = PlainLine};
 const Type kJsonPath{.kind = K::kText,
                      .expected = "a JSONPath (RFC 9535)",
                      .brief = "JSONPath",

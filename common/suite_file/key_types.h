@@ -46,6 +46,7 @@ extern const Type kMethod;
 extern const Type kToken;
 extern const Type kCookieName;
 extern const Type kRegex;
+extern const Type kPlainLine;
 extern const Type kJsonPath;
 extern const Type kXPath;
 extern const Type kBase64;

@@ -73,7 +73,7 @@ const Key kPartKeys[] = {
     {"text", &kText, "The field's value."},
     {"file", &kPath, "A file that is sent as it is."},
     {"content_type", &kLine, "Its Content-Type.", "none; application/octet-stream for files"},
-    {"file_name", &kLine, "The name told for the file.", "the path's last element"},
+    {"file_name", &kPlainLine, "The name told for the file.", "the path's last element"},
 };
 const ObjectSpec kPartSpec{"multipart", "a part", kPartKeys, "text file"};
 const Type kPart{.kind = K::kObject, .expected = "a map", .brief = "", .object = &kPartSpec};
