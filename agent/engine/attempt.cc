@@ -20,6 +20,15 @@ uint64_t SeedOf(const CheckJob& job) {
   return StableHash(absl::StrCat(job.seed, "/", job.number));
 }
 
+// A stall past the quality limit, and a good part of the time that was waited: a short one
+// says nothing against a target that was silent for ten seconds.
+bool MayExplainTimeout(const TransferResult& result) {
+  const EngineLimits& limits = DefaultEngineLimits();
+  return result.loop_stall > limits.poor_loop_stall &&
+         result.loop_stall * 1000 >=
+             absl::Microseconds(result.times.total) * limits.poor_stall_of_timeout_permille;
+}
+
 }  // namespace
 
 Attempt::Attempt(const AttemptServices* services, CheckJob job, v1::Quality quality, Done done)
@@ -126,7 +135,7 @@ bool Attempt::StartHop() {
     return false;
   }
   TransferRequest transfer = MakeTransfer(step(), *request_, jar_, Now());
-  transfer.timeout = remaining;
+  transfer.timeout = absl::Ceil(remaining, absl::Milliseconds(1));
   transfer.more_follow = step_ + 1 < job_.test->steps.size();
   transfer_ = services_.loop->StartTransfer(
       session_.get(), std::move(transfer),
@@ -180,11 +189,10 @@ bool Attempt::TransferFailed(const TransferResult& result) {
             result.reason == v1::FailureReason::none ? v1::FailureReason::agent_error
                                                      : result.reason,
             message);
-  } else if (IsTimeout(result.reason) &&
-             result.loop_stall > DefaultEngineLimits().poor_loop_stall) {
+  } else if (IsTimeout(result.reason) && MayExplainTimeout(result)) {
     EndStep(v1::Outcome::INCONCLUSIVE, v1::FailureReason::measurement_poor,
-            absl::StrCat(message, "; but the agent's event loop stood still for ",
-                         absl::FormatDuration(result.loop_stall), " meanwhile"));
+            absl::StrCat(message, " But the agent's event loop stood still for ",
+                         absl::FormatDuration(result.loop_stall), " meanwhile."));
   } else {
     EndStep(v1::Outcome::FAILED, result.reason, message);
   }

@@ -49,7 +49,8 @@ struct EngineLimits {
 
   // When a measurement is poor.
   absl::Duration poor_scheduling_lag = absl::Milliseconds(250);
-  absl::Duration poor_loop_stall = absl::Milliseconds(10);
+  absl::Duration poor_loop_stall = absl::Milliseconds(20);
+  int64_t poor_stall_of_timeout_permille = 50;  // less of the time waited explains no timeout
   uint32_t poor_cpu_steal_permille = 100;
   absl::Duration steal_interval = absl::Seconds(1);     // between two looks at /proc/stat
   absl::Duration lag_interval = absl::Milliseconds(200);  // between two looks at a loop's lag

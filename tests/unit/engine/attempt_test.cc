@@ -89,7 +89,12 @@ TEST(AttemptTest, OurOwnFaultIsInconclusive) {
 TEST(AttemptTest, ATimeoutWhileTheLoopStoodStillIsInconclusive) {
   TransferResult late = Break(v1::FailureReason::timeout_first_byte, "no byte");
   late.loop_stall = DefaultEngineLimits().poor_loop_stall + absl::Milliseconds(1);
+  late.times.total = 100'000;
   EXPECT_EQ(Bench(Always(late)).Run("steps { }").reason(), v1::FailureReason::measurement_poor);
+  // It does not explain a silence of ten seconds.
+  late.times.total = 10'000'000;
+  EXPECT_EQ(Bench(Always(late)).Run("steps { }").reason(), v1::FailureReason::timeout_first_byte);
+  late.times.total = 100'000;
   late.loop_stall = absl::ZeroDuration();
   EXPECT_EQ(Bench(Always(late)).Run("steps { }").reason(), v1::FailureReason::timeout_first_byte);
 }
