@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <fstream>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agent/engine/limits.h"
@@ -15,6 +17,23 @@ namespace picket {
 namespace {
 
 using Reason = v1::FailureReason;
+
+constexpr int kReceiveBufferBytes = 1 << 20;  // answers to a burst of questions
+constexpr int kFirstTimeoutMs = 1000;         // doubled with each try
+constexpr int kTries = 4;
+
+// Whether resolv.conf(5) says how long to wait.
+bool SetsTimeout(const std::string& path) {
+  std::ifstream file(path);
+  std::string line;
+  while (std::getline(file, line)) {
+    if (absl::StartsWith(line, "options") &&
+        (absl::StrContains(line, "timeout:") || absl::StrContains(line, "attempts:"))) {
+      return true;
+    }
+  }
+  return false;
+}
 
 absl::Status InitAres() {
   static const int status = ares_library_init(ARES_LIB_INIT_ALL);
@@ -184,8 +203,15 @@ absl::StatusOr<std::unique_ptr<DnsResolver>> DnsResolver::Create(
   options.lookups = lookups;
   options.sock_state_cb = OnSocketState;
   options.sock_state_cb_data = resolver.get();
-  int status = ares_init_options(&resolver->channel_, &options,
-                                 ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB);
+  int given = ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_SOCK_RCVBUF;
+  options.socket_receive_buffer_size = kReceiveBufferBytes;
+  if (!servers.empty() || !SetsTimeout("/etc/resolv.conf")) {
+    // c-ares would wait 5 s for a lost packet: longer than many a check may take.
+    options.timeout = kFirstTimeoutMs;
+    options.tries = kTries;
+    given |= ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES;
+  }
+  int status = ares_init_options(&resolver->channel_, &options, given);
   if (status != ARES_SUCCESS) {
     return absl::InternalError(absl::StrCat("cannot start DNS: ", ares_strerror(status)));
   }

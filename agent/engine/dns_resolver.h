@@ -46,7 +46,8 @@ class DnsLookup {
 class DnsResolver : private FdHandler {
  public:
   // `servers` as "ip[:port]"; empty = resolv.conf, with its options and search list.
-  // Servers given here are asked for the name as it is, without a search list.
+  // Servers given here are asked for the name as it is, without a search list. Unless
+  // resolv.conf says otherwise a server is given 1, 2, 4 and 8 s.
   static absl::StatusOr<std::unique_ptr<DnsResolver>> Create(EventLoop* loop,
                                                              const std::vector<std::string>& servers,
                                                              std::string hosts_file);

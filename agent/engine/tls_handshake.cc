@@ -119,6 +119,8 @@ void TlsHandshake::OnInfo(const SSL* ssl, int where, int value) {
     self->Begin(const_cast<SSL*>(ssl));
   } else if ((where & SSL_CB_HANDSHAKE_DONE) != 0 && self->done_ns_ == 0) {
     self->Finish(ssl);
+  } else if (where == SSL_CB_READ_ALERT && (value & 0xff) == SSL_AD_CLOSE_NOTIFY) {
+    self->close_notify_ = true;
   } else if ((where & SSL_CB_ALERT) != 0 && (value >> 8) == SSL3_AL_FATAL) {
     if ((where & SSL_CB_READ) != 0) self->alert_ = value & 0xff;
     else self->alert_sent_ = true;

@@ -55,6 +55,8 @@ class TlsHandshake : public std::enable_shared_from_this<TlsHandshake> {
 
   // A received fatal alert, or -1.
   int alert() const { return alert_; }
+  // The server ended the connection in good order.
+  bool close_notify() const { return close_notify_; }
   bool certificate_requested() const { return certificate_requested_; }
 
   // Why the handshake failed, or, after it, why the server ended the connection with
@@ -78,6 +80,7 @@ class TlsHandshake : public std::enable_shared_from_this<TlsHandshake> {
   int verify_depth_ = 0;
   int alert_ = -1;
   bool alert_sent_ = false;
+  bool close_notify_ = false;
   bool certificate_requested_ = false;
   TlsFacts facts_;
 };

@@ -46,6 +46,11 @@ bool Transfer::all_sent() const {
   return head_sent_ && (!request_.body.has_value() || body_sent_ >= request_.body->size());
 }
 
+bool Transfer::until_close() const {
+  return head_.version() != "2" && request_.method != "HEAD" && head_.status() != 204 &&
+         head_.status() != 304 && !head_.chunked() && !head_.content_length().has_value();
+}
+
 v1::FailureReason::Value Transfer::DeadlineReason(std::string* doing) const {
   switch (stage_) {
     case Stage::kResolving:
@@ -121,6 +126,9 @@ void Transfer::JudgeComplete() {
     refuse("it ends within its header");
   } else if (surplus_) {
     refuse("more bytes came than it announces");
+  } else if (until_close() && tls_ != nullptr && !tls_->close_notify()) {
+    // RFC 9112, section 9.8: what ends with the connection must end in good order.
+    refuse("its body ends with the connection, which TLS was not told of");
   } else if (decoder_ != nullptr && !decoder_->complete()) {
     refuse("its compressed body is cut off");
   } else if (request_.http_version == v1::HttpCheck::HTTP_2 && head_.version() != "2") {

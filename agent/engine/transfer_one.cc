@@ -165,7 +165,7 @@ bool Transfer::turn_spent() {
 }
 
 size_t Transfer::OnBody(const char* data, size_t size) {
-  if (!held_.empty() || turn_spent()) {
+  if (undrained_ || turn_spent()) {
     paused_ = true;
     if (!resuming_) context_->resume(id_);
     resuming_ = true;
@@ -177,7 +177,7 @@ size_t Transfer::OnBody(const char* data, size_t size) {
   if (!body_begun_ && !StartBody()) return 0;
   absl::string_view rest(data, size);
   if (!TakeBody(&rest)) return 0;
-  if (!rest.empty()) {
+  if (undrained_) {
     held_.assign(rest.data(), rest.size());
     if (!resuming_) context_->resume(id_);
     resuming_ = true;
@@ -222,6 +222,7 @@ bool Transfer::TakeBody(absl::string_view* data) {
       data->remove_prefix(data->size());
     }
   } else {
+    undrained_ = true;
     while (!turn_spent()) {
       const size_t before = body.size();
       const size_t most = std::min(DefaultEngineLimits().decode_turn_bytes - turn_bytes_,
@@ -239,7 +240,10 @@ bool Transfer::TakeBody(absl::string_view* data) {
                                        absl::StrJoin(head_.codings(), ", "), " data.");
         return false;
       }
-      if (decoded == Decoder::Result::kAllRead) return true;
+      if (decoded == Decoder::Result::kAllRead) {
+        undrained_ = false;
+        return true;
+      }
     }
   }
   if (result_.reason == Reason::body_too_large) {
@@ -258,21 +262,18 @@ void Transfer::Resume() {
          absl::StrCat("The response of ", Peer(), " is not acceptable: its chunks are mostly framing."));
     return;
   }
-  if (!held_.empty()) {
-    turn_spent();  // a new turn has a new budget
+  if (undrained_) {
     const std::string wire = std::exchange(held_, {});
     absl::string_view rest(wire);
     if (!TakeBody(&rest)) {
       Complete();
       return;
     }
-    if (!rest.empty() || turn_spent()) {
+    if (undrained_) {
       held_.assign(rest.data(), rest.size());
-      if (!held_.empty()) {
-        resuming_ = true;
-        context_->resume(id_);
-        return;
-      }
+      resuming_ = true;
+      context_->resume(id_);
+      return;
     }
   }
   if (done_pending_) {
@@ -299,7 +300,7 @@ void Transfer::OnDone(CURLcode code) {
     curl_easy_getinfo(handle_->easy, CURLINFO_ACTIVESOCKET, &fd);
     if (fd != CURL_SOCKET_BAD) OnUsesSocket(fd);
   }
-  if (code == CURLE_OK && !held_.empty() && result_.reason == Reason::none) {
+  if (code == CURLE_OK && undrained_ && result_.reason == Reason::none) {
     stage_ = Stage::kDecoding;
     done_pending_ = true;
     if (!resuming_) context_->resume(id_);

