@@ -42,10 +42,12 @@ void CoordinatorImpl::Attach(WatchId id, const std::string& run_id) {
 void CoordinatorImpl::ReadFinalState(WatchId id, const std::string& run_id) {
   const bool submitted = Read([this, id, run_id] {
     absl::StatusOr<RunRow> row = store_->GetRun(run_id);
-    absl::StatusOr<v1::WatchRunResponse> state = row.status();
-    if (row.ok() && row->run.state() == v1::Run::SEALED) {
+    absl::StatusOr<v1::WatchRunResponse> state = absl::UnknownError("not read");
+    if (!row.ok()) {
+      state = row.status();
+    } else if (row->run.state() == v1::Run::SEALED) {
       state = queries_.WatchState(*row, nullptr);
-    } else if (row.ok()) {
+    } else {
       mailbox_.PostAlways(Mailbox::Job([this, id, run_id] {
         unattached_[id] = run_id;
         poll_wanted_ = std::max<uint64_t>(poll_wanted_, 1);

@@ -140,6 +140,7 @@ void Core::GiveBack(WriteShard& write, Flight& flight) {
 void Core::Done(WriteShard& write, Flight& flight, Outcome& outcome, Effects& out) {
   const std::string run_id = write.shard.run_id;
   const uint32_t index = write.shard.shard;
+  const std::string location = write.shard.location;
   RunState* run = Find(run_id);
   if (!outcome.committed) {
     GiveBack(write, flight);
@@ -201,7 +202,7 @@ void Core::Done(WriteShard& write, Flight& flight, Outcome& outcome, Effects& ou
   }
   if (!write.results.empty()) {
     out.stored.push_back(StoredResults{.plan = flight.plan,
-                                       .location = write.shard.location,
+                                       .location = location,
                                        .results = std::move(write.results)});
   }
   if (!outcome.sealed.empty()) FinishRun(run_id, &outcome.sealed.front(), out);

@@ -15,13 +15,12 @@ Core::Drafts::Entry& Core::Drafts::Of(RunState& run, uint32_t index) {
   const auto [it, fresh] = entries.try_emplace({run.id(), index});
   Entry& entry = it->second;
   if (fresh) {
-    // All of the row but its executions, which never change.
     const ShardRow& row = run.shard(index).row;
     entry.write.shard = ShardRow{.run_id = row.run_id,
                                  .shard = row.shard,
                                  .location = row.location,
                                  .priority = row.priority,
-                                 .executions = {},
+                                 .executions = row.executions,
                                  .ends = row.ends,
                                  .marks = row.marks,
                                  .rev = row.rev,
