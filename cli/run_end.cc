@@ -1,6 +1,7 @@
 #include "cli/run_end.h"
 
 #include "absl/strings/str_cat.h"
+#include "cli/ci_output.h"
 #include "cli/escape.h"
 #include "cli/exit_code.h"
 #include "cli/run_text.h"
@@ -121,8 +122,14 @@ int EndRun(Environment& env, RunClient& client, const v1::WatchRunResponse& stat
   for (const absl::Status& status : WriteReports(env, client, reports, header)) {
     PrintError(env, status.message());
   }
+  WriteGithubFiles(env, client, header);
   if (!print.quiet) {
-    PrintFailures(env, client, state, printer);
+    if (state.run().verdict() == v1::Verdict::PASSED) {
+      PrintFailures(env, client, state, printer);
+    } else {
+      CiSection section(env, printer, "picket_failures", "What did not pass");
+      PrintFailures(env, client, state, printer);
+    }
     if (!state.run().explanation().empty()) {
       printer.Line(printer.Outside(state.run().explanation()));
     }

@@ -155,7 +155,8 @@ ParsedPolicy ParsePolicyFile(absl::string_view text, const std::string& file_nam
     if (tests != nullptr && tests->is_map()) {
       for (const YamlNode::Entry& entry : tests->map) FoldTest(context, entry, parsed.policy);
     }
-    if (!context.failed() && tests == nullptr && (policy == nullptr || IsEmptyMap(policy))) {
+    const bool no_tests = tests == nullptr || IsEmptyMap(tests);
+    if (!context.failed() && no_tests && (policy == nullptr || IsEmptyMap(policy))) {
       context.Error(*root, "a policy file that changes nothing: expected policy, tests or both");
     }
   }
