@@ -320,7 +320,11 @@ int RunCommand(Environment& env, const Arguments& args) {
   options.secrets = *secrets;
   auto fleet = env.start_local(options);
   if (!fleet.ok()) return FailedCall(env, fleet.status());
-  return Execute(env, flags, std::move(loaded.spec), *reports, *(*fleet)->client(), printer);
+  const int code =
+      Execute(env, flags, std::move(loaded.spec), *reports, *(*fleet)->client(), printer);
+  printer.Flush();
+  (*fleet)->Settle(DefaultLimits().always_grace);
+  return code;
 }
 
 }  // namespace picket

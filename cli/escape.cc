@@ -1,6 +1,7 @@
 #include "cli/escape.h"
 
 #include <cstdint>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,9 @@ namespace picket {
 namespace {
 
 constexpr uint32_t kInvalid = 0xffffffff;
+
+// Commands of GitHub's older form are obeyed wherever they stand in a line.
+constexpr std::pair<absl::string_view, absl::string_view> kOldCommand = {"##[", "#\\x23["};
 
 // Takes one code point off the front of `text`; kInvalid takes one byte.
 // Unicode 15, table 3-7: overlong forms, surrogates and values past U+10FFFF are invalid.
@@ -56,7 +60,15 @@ bool IsInvisible(uint32_t c) {
          (c >= 0x2066 && c <= 0x2069) || c == 0xfeff || c == 0xfffe || c == 0xffff;
 }
 
-// Walks `text`; `plain(c, bytes)` appends a harmless code point as its sink wants it.
+// What stands for a code point that must not be shown as it is; empty for others.
+std::string Substitute(uint32_t c, absl::string_view bytes) {
+  if (c == kInvalid) return absl::StrFormat("\\x%02x", static_cast<unsigned char>(bytes[0]));
+  if (IsControl(c)) return absl::StrFormat("\\x%02x", c);
+  if (IsInvisible(c)) return absl::StrFormat("\\u%04x", c);
+  return "";
+}
+
+// Walks `text`; `plain(out, c, bytes)` appends a harmless code point as its sink wants it.
 template <typename Plain>
 std::string Escape(absl::string_view text, Plain plain) {
   std::string out;
@@ -65,14 +77,14 @@ std::string Escape(absl::string_view text, Plain plain) {
     const absl::string_view before = text;
     const uint32_t c = TakeCodePoint(text);
     const absl::string_view bytes = before.substr(0, before.size() - text.size());
-    if (c == kInvalid) {
-      absl::StrAppendFormat(&out, "\\x%02x", static_cast<unsigned char>(bytes[0]));
-    } else if (IsControl(c)) {
-      absl::StrAppendFormat(&out, "\\x%02x", c);
-    } else if (IsInvisible(c)) {
-      absl::StrAppendFormat(&out, "\\u%04x", c);
-    } else {
+    if (c != kInvalid && !IsControl(c) && !IsInvisible(c)) {
       plain(out, c, bytes);
+      continue;
+    }
+    const std::string substitute = Substitute(c, bytes);
+    for (size_t i = 0; i < substitute.size(); ++i) {
+      plain(out, static_cast<unsigned char>(substitute[i]),
+            absl::string_view(substitute).substr(i, 1));
     }
   }
   return out;
@@ -116,7 +128,7 @@ size_t ColumnsOf(uint32_t c) {
 std::string EscapeTerminal(absl::string_view text) { return Escape(text, AppendBytes); }
 
 std::string EscapeGithubLog(absl::string_view text) {
-  std::string out = absl::StrReplaceAll(EscapeTerminal(text), {{"##[", "#\\x23["}});
+  std::string out = absl::StrReplaceAll(EscapeTerminal(text), {kOldCommand});
   const size_t start = out.find_first_not_of(' ');
   if (start != std::string::npos && absl::StartsWith(absl::string_view(out).substr(start), "::")) {
     out.replace(start, 1, "\\x3a");
@@ -125,11 +137,12 @@ std::string EscapeGithubLog(absl::string_view text) {
 }
 
 std::string EscapeGithubData(absl::string_view text) {
-  return absl::StrReplaceAll(EscapeTerminal(text), {{"%", "%25"}});
+  return absl::StrReplaceAll(EscapeTerminal(text), {kOldCommand, {"%", "%25"}});
 }
 
 std::string EscapeGithubProperty(absl::string_view text) {
-  return absl::StrReplaceAll(EscapeTerminal(text), {{"%", "%25"}, {":", "%3A"}, {",", "%2C"}});
+  return absl::StrReplaceAll(EscapeTerminal(text),
+                             {kOldCommand, {"%", "%25"}, {":", "%3A"}, {",", "%2C"}});
 }
 
 std::string EscapeXml(absl::string_view text) { return Escape(text, AppendMarkup); }
@@ -187,8 +200,8 @@ std::string QuoteJson(absl::string_view text) {
       default:
         break;
     }
-    // U+2028 and 2029 end a line for JavaScript; '<' could end a script element.
-    if (c < 0x20 || c == 0x7f || c == '<' || c == 0x2028 || c == 0x2029) {
+    // What a terminal or an editor would obey; '<' could end a script element.
+    if (IsControl(c) || IsInvisible(c) || c == '<') {
       absl::StrAppendFormat(&out, "\\u%04x", c);
     } else {
       out.append(before.data(), before.size() - text.size());

@@ -36,4 +36,9 @@ bool Interrupts::Wait(absl::Duration time) {
   return signal_ != 0;
 }
 
+void PauseFor(absl::Duration time) {
+  Interrupts never;
+  never.Wait(time);
+}
+
 }  // namespace picket

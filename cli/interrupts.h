@@ -35,6 +35,9 @@ class Interrupts {
   absl::AnyInvocable<void()> listener_ ABSL_GUARDED_BY(mu_);
 };
 
+// Waits, whatever comes.
+void PauseFor(absl::Duration time);
+
 }  // namespace picket
 
 #endif  // CLI_INTERRUPTS_H_

@@ -6,9 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
-#include "common/base/files.h"
 #include "common/base/status_macros.h"
-#include "common/expr/json.h"
 #include "common/policy/limits.h"
 #include "common/policy/plan_shape.h"
 #include "common/policy/validate.h"
@@ -35,21 +33,6 @@ std::vector<Pair> SplitPairs(const std::vector<std::string>& values) {
   return pairs;
 }
 
-// A JSON object whose members are the variables.
-absl::StatusOr<std::map<std::string, std::string>> ReadVarsFile(const std::string& path) {
-  ABSL_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, DefaultLimits().data_file_bytes));
-  absl::StatusOr<Json> json = ParseJson(text);
-  if (!json.ok()) return Annotate(json.status(), path);
-  if (!json->is_object()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(path, ": a vars file is a JSON object of names and values, not a JSON ",
-                     std::string(JsonTypeName(*json))));
-  }
-  std::map<std::string, std::string> vars;
-  for (const auto& [name, value] : json->items()) vars[name] = ToText(value);
-  return vars;
-}
-
 void AddBlobs(std::vector<v1::Blob>& blobs, std::set<std::string>& known, v1::RunSpec& spec) {
   for (v1::Blob& blob : blobs) {
     if (known.insert(blob.sha256()).second) *spec.add_blobs() = std::move(blob);
@@ -74,7 +57,7 @@ void SuiteFlags::AddTo(FlagSet& flags) {
   flags.Positional("FILE", &files, "Suite files.", 1);
   flags.Add("var", &vars, "NAME=VALUE", "Sets a variable that the suite declares.",
             {.short_name = 'e', .check = HasEquals("NAME=VALUE"), .environment = false});
-  flags.Add("vars-file", &vars_file, "FILE", "A JSON object of variables.");
+  flags.Add("vars-file", &vars_file, "FILE", "A YAML or JSON map of variables.");
   flags.Add("override", &overrides, "PATH=VALUE",
             "Changes defaults, policy, or a test's timeout, locations or blocking.",
             {.check = HasEquals("PATH=VALUE"), .environment = false});
@@ -115,12 +98,16 @@ LoadedSuites LoadSuites(const SuiteFlags& flags) {
     for (absl::string_view name : absl::StrSplit(value, ','))
       selection.locations.emplace_back(name);
   }
+  // A variable of the command line belongs to the run: one suite that declares it will do.
+  options.undeclared_vars_are_errors = false;
+  std::map<std::string, size_t> undeclared;
   std::set<std::string> known_blobs;
   for (const std::string& file : flags.files) {
     options.file_name = file;
     ParsedSuite parsed = ParseSuiteFile(file, options, flags.allow_outside);
     for (const Diagnostic& d : parsed.diagnostics) loaded.errors.push_back(d.ToString());
     if (!parsed.diagnostics.empty()) continue;
+    for (const std::string& name : parsed.undeclared_vars) ++undeclared[name];
     const absl::Status selected = Select(selection, parsed.suite);
     if (!selected.ok()) {
       loaded.errors.push_back(absl::StrCat(file, ": ", std::string(selected.message())));
@@ -128,6 +115,13 @@ LoadedSuites LoadSuites(const SuiteFlags& flags) {
     }
     AddBlobs(parsed.blobs, known_blobs, loaded.spec);
     if (parsed.suite.tests_size() > 0) *loaded.spec.add_suites() = std::move(parsed.suite);
+  }
+  if (loaded.errors.empty()) {
+    for (const auto& [name, count] : undeclared) {
+      if (count < flags.files.size()) continue;
+      loaded.errors.push_back(
+          absl::StrCat("--var ", name, ": no suite declares a variable of that name in its vars"));
+    }
   }
   DropUnusedBlobs(loaded.spec);
   if (loaded.errors.empty() && loaded.spec.suites_size() > 0) CheckSpec(loaded);

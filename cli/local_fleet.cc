@@ -8,6 +8,7 @@
 #include "agent/engine/engine.h"
 #include "agent/session/agent.h"
 #include "agent/session/grpc_session.h"
+#include "cli/interrupts.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
 #include "common/telemetry/signals.h"
@@ -44,6 +45,15 @@ class InProcessFleet : public LocalFleet {
   }
 
   RunClient* client() override { return client_.get(); }
+
+  void Settle(absl::Duration most) override {
+    const absl::Duration end = Clock::Real()->Monotonic() + most;
+    for (const auto& agent : agents_) {
+      while (agent->Status().in_flight > 0 && Clock::Real()->Monotonic() < end) {
+        PauseFor(absl::Milliseconds(5));
+      }
+    }
+  }
 
  private:
   std::unique_ptr<SecretSource> secrets_;

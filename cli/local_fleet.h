@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "cli/run_client.h"
 
 namespace picket {
@@ -33,6 +34,9 @@ class LocalFleet {
   virtual ~LocalFleet() = default;
   // Lives as long as the fleet.
   virtual RunClient* client() = 0;
+  // Waits, at most for `most`, until no agent has a check in flight: a run that was ended
+  // early leaves `always` steps to do.
+  virtual void Settle(absl::Duration most) = 0;
 };
 
 absl::StatusOr<std::unique_ptr<LocalFleet>> StartLocalFleet(const LocalFleetOptions& options);

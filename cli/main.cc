@@ -6,7 +6,6 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "absl/time/clock.h"
 #include "cli/commands.h"
 #include "cli/display.h"
 #include "cli/exit_code.h"
@@ -72,7 +71,7 @@ int main(int argc, char** argv) {
   env.random = &random;
   env.interrupts = &interrupts;
   env.wait = [&](absl::Duration time) { return interrupts.Wait(time); };
-  env.pause = [](absl::Duration time) { absl::SleepFor(time); };
+  env.pause = picket::PauseFor;
   env.variable = [](const std::string& name) -> std::optional<std::string> {
     const char* value = std::getenv(name.c_str());
     if (value == nullptr) return std::nullopt;

@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
+#include "common/base/clock.h"
 #include "common/base/mutex.h"
 #include "common/policy/units.h"
 #include "common/rpc/channel.h"
@@ -151,7 +152,7 @@ class GrpcRunClient : public RunClient {
       Connect(target);
       grpc::ClientContext context;
       if (timeout < absl::InfiniteDuration()) {
-        context.set_deadline(absl::ToChronoTime(absl::Now() + timeout));
+        context.set_deadline(absl::ToChronoTime(Clock::Real()->TimeNow() + timeout));
       }
       if (!Begin(&context)) return absl::CancelledError("interrupted");
       absl::Cleanup end = [this] { End(); };
