@@ -241,10 +241,7 @@ absl::StatusOr<int> Serve(const Flags& flags) {
   if (!status.refused.ok()) {
     return absl::Status(status.refused.code(),
                         absl::StrCat("the coordinator refused agent '", options.name, "' at '",
-                                     options.location, "': ", status.refused.message(),
-                                     absl::IsAlreadyExists(status.refused)
-                                         ? "; use another --name, or --take-over"
-                                         : ""));
+                                     options.location, "': ", status.refused.message()));
   }
   Log(LogLevel::kInfo, "agent drained", {{"name", options.name}});
   return 0;

@@ -14,11 +14,15 @@ namespace {
 
 using Op = v1::Operator;
 
-Judgement Say(bool passed) {
-  return {passed ? Judgement::Value::kPassed : Judgement::Value::kFailed, ""};
+AssertionJudgement Say(bool passed) {
+  return {passed ? AssertionJudgement::Value::kPassed : AssertionJudgement::Value::kFailed, ""};
 }
-Judgement Fail(std::string why) { return {Judgement::Value::kFailed, std::move(why)}; }
-Judgement Unjudged(std::string why) { return {Judgement::Value::kUnjudged, std::move(why)}; }
+AssertionJudgement Fail(std::string why) {
+  return {AssertionJudgement::Value::kFailed, std::move(why)};
+}
+AssertionJudgement Unjudged(std::string why) {
+  return {AssertionJudgement::Value::kUnjudged, std::move(why)};
+}
 
 // "2xx" as an operand of status.
 bool IsStatusClass(const Json& operand) {
@@ -42,13 +46,13 @@ bool IsScalar(const Json& value) {
 }
 
 // One subject's value under every operator.
-class Judge1 {
+class OperatorJudge {
  public:
-  Judge1(v1::Subject::Value subject, const Actual& actual, const CompiledOperation& operation,
-         const Json& operand)
+  OperatorJudge(v1::Subject::Value subject, const Actual& actual,
+                const CompiledOperation& operation, const Json& operand)
       : subject_(subject), actual_(actual), operation_(operation), operand_(operand) {}
 
-  Judgement Run() const {
+  AssertionJudgement Run() const {
     const Op::Value op = operation_.op;
     if (op == Op::regression) {
       return Unjudged("learning: there is no history of this measurement yet");
@@ -100,9 +104,10 @@ class Judge1 {
  private:
   bool is_text() const { return actual_.form == Actual::Form::kText; }
 
-  Judgement Absent() const {
+  AssertionJudgement Absent() const {
     if (operation_.op == Op::exists) return Say(operand_ == Json(false));
-    if (operation_.op == Op::count) return Say(operand_.is_number() && JsonEquals(operand_, Json(0)));
+    if (operation_.op == Op::count)
+      return Say(operand_.is_number() && JsonEquals(operand_, Json(0)));
     return Fail("");
   }
 
@@ -118,7 +123,7 @@ class Judge1 {
     return number.has_value() && JsonEquals(*actual_.json, *number);
   }
 
-  Judgement OneOf() const {
+  AssertionJudgement OneOf() const {
     if (!operand_.is_array()) return Unjudged("cannot_evaluate: one_of needs a list");
     for (const Json& choice : operand_) {
       if (Equal(choice)) return Say(true);
@@ -132,7 +137,7 @@ class Judge1 {
     return ToPlainText(*actual_.json);
   }
 
-  Judgement Contains(bool wanted) const {
+  AssertionJudgement Contains(bool wanted) const {
     if (!is_text() && actual_.json->is_array()) {
       for (const Json& element : *actual_.json) {
         if (JsonEquals(element, operand_)) return Say(wanted);
@@ -145,7 +150,7 @@ class Judge1 {
     return Say(absl::StrContains(text, ToPlainText(operand_)) == wanted);
   }
 
-  Judgement Affix(bool start) const {
+  AssertionJudgement Affix(bool start) const {
     const std::optional<std::string> own = OwnText();
     if (!is_text() && !own.has_value()) return Fail("not a text");
     const absl::string_view text = own.has_value() ? absl::string_view(*own) : actual_.text;
@@ -153,7 +158,7 @@ class Judge1 {
     return Say(start ? absl::StartsWith(text, affix) : absl::EndsWith(text, affix));
   }
 
-  Judgement Matches(bool wanted) const {
+  AssertionJudgement Matches(bool wanted) const {
     const std::optional<std::string> own = OwnText();
     if (!is_text() && !own.has_value()) return Fail("not a text");
     std::shared_ptr<const Regex> regex = operation_.regex;
@@ -168,7 +173,7 @@ class Judge1 {
     return Say(regex->Search(text) == wanted);
   }
 
-  Judgement Compare() const {
+  AssertionJudgement Compare() const {
     const std::optional<Json> bound = NumberOf(operand_);
     if (!bound.has_value()) return Unjudged("cannot_evaluate: the operand is not a number");
     std::optional<Json> number;
@@ -192,14 +197,14 @@ class Judge1 {
     }
   }
 
-  Judgement Exists() const {
+  AssertionJudgement Exists() const {
     if (!operand_.is_boolean()) return Unjudged("cannot_evaluate: exists needs true or false");
     // A query that selected no node found nothing.
     const bool there = actual_.form != Actual::Form::kNodes || !actual_.json->empty();
     return Say(there == operand_.get<bool>());
   }
 
-  Judgement Count() const {
+  AssertionJudgement Count() const {
     const std::optional<Json> wanted = NumberOf(operand_);
     if (!wanted.has_value()) return Unjudged("cannot_evaluate: count needs a number");
     size_t count = 0;
@@ -218,7 +223,7 @@ class Judge1 {
     return Fail(absl::StrCat(count));
   }
 
-  Judgement Type() const {
+  AssertionJudgement Type() const {
     const std::string wanted = ToPlainText(operand_);
     if (is_text()) return Say(wanted == "string");
     if (wanted == "integer") return Say(actual_.json->is_number() && IsIntegral(*actual_.json));
@@ -227,7 +232,7 @@ class Judge1 {
     return Fail(std::string(type));
   }
 
-  Judgement Schema() const {
+  AssertionJudgement Schema() const {
     std::shared_ptr<const JsonSchema> schema = operation_.schema;
     if (schema == nullptr) {
       auto compiled = JsonSchema::Compile(operand_);
@@ -289,9 +294,9 @@ std::string Bounded(const Json& value, size_t bytes_most) {
 
 }  // namespace
 
-Judgement Judge(v1::Subject::Value subject, const Actual& actual,
-                const CompiledOperation& operation, const Json& operand) {
-  return Judge1(subject, actual, operation, operand).Run();
+AssertionJudgement Judge(v1::Subject::Value subject, const Actual& actual,
+                         const CompiledOperation& operation, const Json& operand) {
+  return OperatorJudge(subject, actual, operation, operand).Run();
 }
 
 std::string ExpectedText(const Actual& actual, v1::Operator::Value op, const Json& operand) {

@@ -15,7 +15,7 @@
 
 namespace picket {
 
-struct Judgement {
+struct AssertionJudgement {
   enum class Value { kPassed, kFailed, kUnjudged };
   Value value = Value::kFailed;
   // With kUnjudged: why. With kFailed: more than the actual value says, or empty.
@@ -24,8 +24,8 @@ struct Judgement {
 
 // `operand` is the rendered operand of `operation`, whose regex and schema are used where
 // they are compiled already.
-Judgement Judge(v1::Subject::Value subject, const Actual& actual,
-                const CompiledOperation& operation, const Json& operand);
+AssertionJudgement Judge(v1::Subject::Value subject, const Actual& actual,
+                         const CompiledOperation& operation, const Json& operand);
 
 // For people: the operand and the actual value; not yet masked or cut. Of a list or object no
 // more is written than begins within `bytes_most`; texts are cut at `text_most`.

@@ -16,9 +16,7 @@ namespace picket {
 namespace {
 
 // Each attempt of an execution draws its own values, and a replay of it the same.
-uint64_t SeedOf(const CheckJob& job) {
-  return StableHash(absl::StrCat(job.seed, "/", job.number));
-}
+uint64_t SeedOf(const CheckJob& job) { return StableHash(absl::StrCat(job.seed, "/", job.number)); }
 
 // A stall past the quality limit, and a good part of the time that was waited: a short one
 // says nothing against a target that was silent for ten seconds.
@@ -88,8 +86,8 @@ void Attempt::NextStep() {
       }
       if (!aborted_ && !grace_given_) {
         grace_given_ = true;
-        deadline_ = std::max(deadline_,
-                             services_.clock->Monotonic() + DefaultLimits().always_grace);
+        deadline_ =
+            std::max(deadline_, services_.clock->Monotonic() + DefaultLimits().always_grace);
       }
     }
     if (BeginStep()) return;
@@ -130,8 +128,8 @@ bool Attempt::StartHop() {
   if (remaining <= absl::ZeroDuration()) {
     EndStep(v1::Outcome::FAILED, v1::FailureReason::timeout_send,
             Masked(absl::StrCat("the timeout of ", absl::FormatDuration(job_.test->timeout),
-                                " was used up before the request to ",
-                                HostAndPort(request_->url), " could be sent")));
+                                " was used up before the request to ", HostAndPort(request_->url),
+                                " could be sent")));
     return false;
   }
   TransferRequest transfer = MakeTransfer(step(), *request_, jar_, Now());
@@ -185,10 +183,10 @@ bool Attempt::TransferFailed(const TransferResult& result) {
   if (result.reason == v1::FailureReason::none && !result.inconclusive) return false;
   const std::string message = Masked(result.message);
   if (result.inconclusive) {
-    EndStep(v1::Outcome::INCONCLUSIVE,
-            result.reason == v1::FailureReason::none ? v1::FailureReason::agent_error
-                                                     : result.reason,
-            message);
+    EndStep(
+        v1::Outcome::INCONCLUSIVE,
+        result.reason == v1::FailureReason::none ? v1::FailureReason::agent_error : result.reason,
+        message);
   } else if (IsTimeout(result.reason) && MayExplainTimeout(result)) {
     EndStep(v1::Outcome::INCONCLUSIVE, v1::FailureReason::measurement_poor,
             absl::StrCat(message, " But the agent's event loop stood still for ",
@@ -236,8 +234,7 @@ bool Attempt::JudgeAnswer() {
   // The worker hands its hold on the attempt back to the loop, where alone it may end.
   const bool taken = services_.workers->Submit(
       [self = shared_from_this(), options = std::move(options)]() mutable {
-        StepVerdict verdict =
-            Evaluate(self->step(), self->answer_, self->variables_, options);
+        StepVerdict verdict = Evaluate(self->step(), self->answer_, self->variables_, options);
         TransferLoop* loop = self->services_.loop;
         loop->Post([self = std::move(self), verdict = std::move(verdict)]() mutable {
           self->OnVerdict(std::move(verdict));
@@ -249,9 +246,8 @@ bool Attempt::JudgeAnswer() {
     return false;
   }
   judging_ = true;
-  overrun_timer_ = services_.loop->StartTimer(
-      std::max(Remaining(), absl::ZeroDuration()),
-      [self = shared_from_this()] { self->OnOverrun(); });
+  overrun_timer_ = services_.loop->StartTimer(std::max(Remaining(), absl::ZeroDuration()),
+                                              [self = shared_from_this()] { self->OnOverrun(); });
   return true;
 }
 
@@ -305,7 +301,7 @@ void Attempt::EndStep(v1::Outcome::Value outcome, v1::FailureReason::Value reaso
   if (outcome != v1::Outcome::PASSED && !step().step->allow_failure()) broken_ = true;
   result_.AddStep(std::move(record_));
   record_ = StepRecord();
-  answer_ = Answer();
+  answer_ = StepAnswer();
   request_.reset();
   overrun_ = false;
   ++step_;
@@ -326,8 +322,7 @@ void Attempt::KeepEvidence(v1::Outcome::Value outcome) {
     return;
   }
   const TransferRequest transfer = MakeTransfer(step(), *request_, jar_, Now());
-  result_.SetEvidence(outcome,
-                      MakeEvidence(step(), *request_, transfer, answer_.last, variables_));
+  result_.SetEvidence(outcome, MakeEvidence(step(), *request_, transfer, answer_.last, variables_));
 }
 
 void Attempt::Abort(absl::Duration grace) {

@@ -35,8 +35,8 @@ namespace picket {
 struct AttemptServices {
   TransferLoop* loop = nullptr;
   Clock* clock = nullptr;
-  SecretSource* secrets = nullptr;                      // null = none
-  WorkerPool* workers = nullptr;                        // null = judge on the loop
+  SecretSource* secrets = nullptr;                        // null = none
+  WorkerPool* workers = nullptr;                          // null = judge on the loop
   const std::atomic<int64_t>* clock_offset_us = nullptr;  // null = 0
 };
 
@@ -92,14 +92,14 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   AttemptResult result_;
 
   size_t step_ = 0;
-  bool broken_ = false;    // only `always` steps run from here on
+  bool broken_ = false;  // only `always` steps run from here on
   bool aborted_ = false;
   bool finished_ = false;
   bool grace_given_ = false;  // time for `always` steps beyond the timeout
 
   // Of the step under way.
   std::optional<RenderedRequest> request_;
-  Answer answer_;
+  StepAnswer answer_;
   StepRecord record_;
   std::optional<TransferLoop::TransferId> transfer_;
   bool judging_ = false;

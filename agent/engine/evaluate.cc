@@ -21,7 +21,7 @@ struct Prepared {
 
 class Evaluator {
  public:
-  Evaluator(const CompiledStep& step, Answer& answer, Variables& variables,
+  Evaluator(const CompiledStep& step, StepAnswer& answer, Variables& variables,
             const EvaluateOptions& options)
       : step_(step), answer_(answer), variables_(variables), options_(options) {}
 
@@ -40,8 +40,8 @@ class Evaluator {
       out.subject.xpath = subject.xpath.get();
       return absl::OkStatus();
     }
-    ABSL_ASSIGN_OR_RETURN(out.argument, variables_.Text(subject.argument_template, options_.now,
-                                                        RenderMode::kText));
+    ABSL_ASSIGN_OR_RETURN(
+        out.argument, variables_.Text(subject.argument_template, options_.now, RenderMode::kText));
     out.subject.argument = out.argument;
     if (subject.kind == v1::Subject::json) {
       ABSL_ASSIGN_OR_RETURN(out.path, JsonPath::Compile(out.argument));
@@ -73,16 +73,17 @@ class Evaluator {
     Json storage;
     absl::StatusOr<const Json*> operand =
         variables_.Value(operation.operand, options_.now, &storage);
-    Judgement judgement;
+    AssertionJudgement judgement;
     if (operand.ok()) {
       judgement = Judge(subject.kind, actual, operation, **operand);
     } else {
-      judgement.value = Judgement::Value::kUnjudged;
+      judgement.value = AssertionJudgement::Value::kUnjudged;
       judgement.why = absl::StrCat("cannot_evaluate: ", operand.status().message());
     }
-    if (judgement.value == Judgement::Value::kFailed && subject.kind == v1::Subject::time &&
-        actual.state == Actual::State::kPresent && !options_.poor.empty()) {
-      judgement.value = Judgement::Value::kUnjudged;
+    if (judgement.value == AssertionJudgement::Value::kFailed &&
+        subject.kind == v1::Subject::time && actual.state == Actual::State::kPresent &&
+        !options_.poor.empty()) {
+      judgement.value = AssertionJudgement::Value::kUnjudged;
       judgement.why = absl::StrCat("measurement_poor: ", options_.poor);
     }
     Record(subject, actual, operation.op, operand.ok() ? *operand : nullptr, judgement);
@@ -95,28 +96,27 @@ class Evaluator {
   }
 
   void Record(const ReadySubject& subject, const Actual& actual, v1::Operator::Value op,
-              const Json* operand, const Judgement& judgement) {
+              const Json* operand, const AssertionJudgement& judgement) {
     const size_t most = DefaultEngineLimits().assertion_text_bytes;
     v1::Assertion& assertion = out_.assertions.emplace_back();
     assertion.set_subject(Clean(SubjectLabel(subject.kind, subject.argument), most));
     assertion.set_operator_(v1::Operator::Value_Name(op));
     assertion.set_step(options_.step_name);
     if (operand != nullptr) assertion.set_expected(Clean(ExpectedText(actual, op, *operand), most));
-    assertion.set_passed(judgement.value == Judgement::Value::kPassed);
-    assertion.set_actual(HidesValue(subject, actual, op)
-                             ? kMask
-                             : Clean(ActualOf(actual, op, judgement), most));
+    assertion.set_passed(judgement.value == AssertionJudgement::Value::kPassed);
+    assertion.set_actual(
+        HidesValue(subject, actual, op) ? kMask : Clean(ActualOf(actual, op, judgement), most));
     switch (judgement.value) {
-      case Judgement::Value::kPassed:
+      case AssertionJudgement::Value::kPassed:
         ++out_.passed;
         return;
-      case Judgement::Value::kFailed:
+      case AssertionJudgement::Value::kFailed:
         ++out_.failed;
         Settle(v1::Outcome::FAILED, v1::FailureReason::assertion,
                absl::StrCat(assertion.subject(), " ", assertion.operator_(), " ",
                             assertion.expected(), ", but it was ", assertion.actual()));
         return;
-      case Judgement::Value::kUnjudged:
+      case AssertionJudgement::Value::kUnjudged:
         ++out_.unjudged;
         assertion.set_unjudged(Clean(judgement.why, most));
         Settle(v1::Outcome::INCONCLUSIVE, ReasonOf(judgement.why),
@@ -138,12 +138,12 @@ class Evaluator {
 
   // Not yet masked or cut.
   std::string ActualOf(const Actual& actual, v1::Operator::Value op,
-                       const Judgement& judgement) const {
+                       const AssertionJudgement& judgement) const {
     // With secrets about, a text is cut only once it is masked.
     const size_t most = DefaultEngineLimits().assertion_text_bytes;
-    const std::string text = ActualText(actual, op, most,
-                                        variables_.masker().empty() ? most + 1 : SIZE_MAX);
-    if (judgement.why.empty() || judgement.value != Judgement::Value::kFailed ||
+    const std::string text =
+        ActualText(actual, op, most, variables_.masker().empty() ? most + 1 : SIZE_MAX);
+    if (judgement.why.empty() || judgement.value != AssertionJudgement::Value::kFailed ||
         actual.state != Actual::State::kPresent) {
       return text;
     }
@@ -187,8 +187,8 @@ class Evaluator {
     }
     out_.extracts_failed = true;
     const std::string message =
-        Clean(absl::StrCat("variable ", extract.name, " could not be extracted: ",
-                           value.status().message()),
+        Clean(absl::StrCat("variable ", extract.name,
+                           " could not be extracted: ", value.status().message()),
               DefaultEngineLimits().message_bytes);
     if (absl::IsResourceExhausted(value.status())) {
       Settle(v1::Outcome::INCONCLUSIVE, v1::FailureReason::cannot_evaluate, message);
@@ -198,7 +198,7 @@ class Evaluator {
   }
 
   const CompiledStep& step_;
-  Answer& answer_;
+  StepAnswer& answer_;
   Variables& variables_;
   const EvaluateOptions& options_;
   StepVerdict out_;
@@ -206,7 +206,7 @@ class Evaluator {
 
 }  // namespace
 
-StepVerdict Evaluate(const CompiledStep& step, Answer& answer, Variables& variables,
+StepVerdict Evaluate(const CompiledStep& step, StepAnswer& answer, Variables& variables,
                      const EvaluateOptions& options) {
   return Evaluator(step, answer, variables, options).Run();
 }

@@ -22,7 +22,7 @@ namespace picket {
 struct StepVerdict {
   v1::Outcome::Value outcome = v1::Outcome::PASSED;
   v1::FailureReason::Value reason = v1::FailureReason::none;
-  std::string message;  // of the first that did not pass; masked and bounded
+  std::string message;                    // of the first that did not pass; masked and bounded
   std::vector<v1::Assertion> assertions;  // all, in order; masked and bounded
   uint32_t passed = 0, failed = 0, unjudged = 0;
   bool extracts_failed = false;  // a variable of later steps is missing
@@ -37,7 +37,7 @@ struct EvaluateOptions {
   std::string step_name;
 };
 
-StepVerdict Evaluate(const CompiledStep& step, Answer& answer, Variables& variables,
+StepVerdict Evaluate(const CompiledStep& step, StepAnswer& answer, Variables& variables,
                      const EvaluateOptions& options);
 
 }  // namespace picket

@@ -6,7 +6,7 @@
 namespace picket {
 
 absl::StatusOr<Json> ExtractValue(const CompiledExtract& extract, const ReadySubject& subject,
-                                  Answer& answer) {
+                                  StepAnswer& answer) {
   const std::string label = SubjectLabel(subject.kind, subject.argument);
   Actual actual;
   Look(subject, answer, actual);

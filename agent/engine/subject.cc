@@ -37,7 +37,7 @@ void SetError(const absl::Status& status, absl::string_view what, Actual& out) {
   out.why = absl::StrCat(what, status.message());
 }
 
-void LookJson(const ReadySubject& subject, Answer& answer, Actual& out) {
+void LookJson(const ReadySubject& subject, StepAnswer& answer, Actual& out) {
   const absl::StatusOr<Json>& body = answer.AsJson();
   if (!body.ok()) return SetError(body.status(), "the body is ", out);
   auto nodes = subject.path->Evaluate(*body);
@@ -56,7 +56,7 @@ void LookJson(const ReadySubject& subject, Answer& answer, Actual& out) {
   out.form = Actual::Form::kNodes;
 }
 
-void LookXPath(const ReadySubject& subject, Answer& answer, Actual& out) {
+void LookXPath(const ReadySubject& subject, StepAnswer& answer, Actual& out) {
   const auto& document = answer.AsXPathDocument();
   if (!document.ok()) return SetError(document.status(), "", out);
   absl::StatusOr<XPathValue> value = subject.xpath->Evaluate(**document);
@@ -101,7 +101,7 @@ absl::Time TimeOf(const google::protobuf::Timestamp& stamp) {
   return absl::FromUnixSeconds(stamp.seconds()) + absl::Nanoseconds(stamp.nanos());
 }
 
-void LookCertificate(absl::string_view field, const Answer& answer, Actual& out) {
+void LookCertificate(absl::string_view field, const StepAnswer& answer, Actual& out) {
   const auto& chain = answer.last.certificates;
   if (chain.empty()) return;
   const v1::Certificate& leaf = chain.front();
@@ -132,7 +132,7 @@ void LookCertificate(absl::string_view field, const Answer& answer, Actual& out)
   }
 }
 
-void LookTls(absl::string_view field, const Answer& answer, Actual& out) {
+void LookTls(absl::string_view field, const StepAnswer& answer, Actual& out) {
   if (field == "cipher") {
     if (!answer.last.tls_cipher.empty()) SetText(answer.last.tls_cipher, out);
     return;
@@ -159,15 +159,15 @@ void AddTimes(const PhaseTimes& hop, PhaseTimes& sum) {
   sum.total += hop.total;
 }
 
-const absl::StatusOr<Json>& Answer::AsJson() {
+const absl::StatusOr<Json>& StepAnswer::AsJson() {
   if (!json_.has_value()) json_ = ParseJson(last.body);
   return *json_;
 }
 
-const absl::StatusOr<std::unique_ptr<XPathDocument>>& Answer::AsXPathDocument() {
+const absl::StatusOr<std::unique_ptr<XPathDocument>>& StepAnswer::AsXPathDocument() {
   if (!document_.has_value()) {
-    document_ = XPathDocument::Parse(last.body,
-                                     JoinedHeader(last.headers, "content-type").value_or(""));
+    document_ =
+        XPathDocument::Parse(last.body, JoinedHeader(last.headers, "content-type").value_or(""));
   }
   return *document_;
 }
@@ -185,7 +185,7 @@ std::optional<std::string> JoinedHeader(const HeaderList& headers, absl::string_
   return joined;
 }
 
-void Look(const ReadySubject& subject, Answer& answer, Actual& out) {
+void Look(const ReadySubject& subject, StepAnswer& answer, Actual& out) {
   const TransferResult& last = answer.last;
   switch (subject.kind) {
     case v1::Subject::status:

@@ -27,7 +27,7 @@ namespace picket {
 void AddTimes(const PhaseTimes& hop, PhaseTimes& sum);
 
 // All that a step received.
-struct Answer {
+struct StepAnswer {
   // Of the last hop.
   TransferResult last;
   // Summed over hops.
@@ -51,25 +51,25 @@ struct Answer {
 struct Actual {
   enum class State {
     kPresent,
-    kAbsent,        // nothing there: fails all but exists: false and count: 0
-    kWrong,         // the target's fault (not JSON, say): fails every operator
-    kUnjudgeable,   // ours: a bound was reached
+    kAbsent,       // nothing there: fails all but exists: false and count: 0
+    kWrong,        // the target's fault (not JSON, say): fails every operator
+    kUnjudgeable,  // ours: a bound was reached
   };
   enum class Form {
-    kText,          // `text`: compared as text
-    kJson,          // `json`: compared as JSON
-    kNodes,         // `json`, an array of what a JSONPath or XPath selected
+    kText,   // `text`: compared as text
+    kJson,   // `json`: compared as JSON
+    kNodes,  // `json`, an array of what a JSONPath or XPath selected
   };
   enum class Unit { kNone, kMicroseconds };
 
   State state = State::kAbsent;
   Form form = Form::kText;
   Unit unit = Unit::kNone;
-  absl::string_view text;        // into the answer, or into `owned`
-  const Json* json = nullptr;    // into the answer, or &owned_json
-  size_t count = 0;              // of nodes, with an XPath's text
-  bool counted = false;          // `count` holds
-  std::string why;               // with kWrong, kUnjudgeable
+  absl::string_view text;      // into the answer, or into `owned`
+  const Json* json = nullptr;  // into the answer, or &owned_json
+  size_t count = 0;            // of nodes, with an XPath's text
+  bool counted = false;        // `count` holds
+  std::string why;             // with kWrong, kUnjudgeable
 
   std::string owned;
   Json owned_json;
@@ -87,7 +87,7 @@ struct ReadySubject {
   const XPath* xpath = nullptr;
 };
 
-void Look(const ReadySubject& subject, Answer& answer, Actual& out);
+void Look(const ReadySubject& subject, StepAnswer& answer, Actual& out);
 
 // "status", "header content-type", "json $.a.b", "time total".
 std::string SubjectLabel(v1::Subject::Value kind, absl::string_view argument);

@@ -19,7 +19,7 @@ uint64_t AttemptSeed(const std::string& run_id, uint32_t execution, uint32_t num
   return StableHash(ResultId(run_id, execution, number));
 }
 
-HeldLease& LeaseBook::Lease(const LeaseKey& key, int32_t priority, bool isolated) {
+HeldLease& LeaseBook::Lease(const LeaseName& key, int32_t priority, bool isolated) {
   if (HeldLease* found = Find(key)) return *found;
   const uint64_t order = next_order_++;
   HeldLease& lease = leases_[order];
@@ -33,7 +33,7 @@ HeldLease& LeaseBook::Lease(const LeaseKey& key, int32_t priority, bool isolated
   return lease;
 }
 
-HeldLease* LeaseBook::Find(const LeaseKey& key) {
+HeldLease* LeaseBook::Find(const LeaseName& key) {
   const auto it = by_key_.find(key);
   return it == by_key_.end() ? nullptr : &leases_.at(it->second);
 }

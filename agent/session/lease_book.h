@@ -56,7 +56,7 @@ struct HeldExecution {
 };
 
 struct HeldLease {
-  LeaseKey key;
+  LeaseName key;
   uint64_t order = 0;  // of arrival
   int32_t priority = 0;
   bool isolated = false;
@@ -79,8 +79,8 @@ class LeaseBook {
   using ExecutionRef = std::pair<HeldLease*, uint32_t>;  // lease and position
 
   // The lease, made if it is new; else it stays as it was. Stays where it is until Forget.
-  HeldLease& Lease(const LeaseKey& key, int32_t priority, bool isolated);
-  HeldLease* Find(const LeaseKey& key);
+  HeldLease& Lease(const LeaseName& key, int32_t priority, bool isolated);
+  HeldLease* Find(const LeaseName& key);
   HeldLease* At(uint64_t order);
   // False if the lease has had that execution.
   bool Add(HeldLease& lease, HeldExecution execution);
@@ -138,7 +138,7 @@ class LeaseBook {
   void Refresh(HeldLease& lease);
 
   std::map<uint64_t, HeldLease> leases_;  // by order
-  std::map<LeaseKey, uint64_t> by_key_;
+  std::map<LeaseName, uint64_t> by_key_;
   std::set<std::pair<uint64_t, uint64_t>> finished_;  // (last sequence, order): nothing open
   std::map<std::string, Run> runs_;
   std::set<Due> delays_;

@@ -209,7 +209,7 @@ void SessionState::OnWelcome(const v1::Welcome& welcome) {
   draining_told_ = false;
   effects_.push_back(SetClockOffset{absl::Microseconds(welcome.clock_offset_us())});
   for (const v1::LeaseId& id : welcome.dropped()) {
-    if (HeldLease* lease = book_.Find(LeaseKey::Of(id))) {
+    if (HeldLease* lease = book_.Find(LeaseName::Of(id))) {
       Abandon(*lease, DefaultLimits().always_grace);
     }
   }
@@ -265,7 +265,7 @@ void SessionState::ForgetDefinitions() {
 
 void SessionState::OnGrant(v1::LeaseGrant& grant) {
   HeldLease& lease =
-      book_.Lease(LeaseKey::Of(grant.lease()), grant.priority(), grant.isolated());
+      book_.Lease(LeaseName::Of(grant.lease()), grant.priority(), grant.isolated());
   next_progress_ = std::min(next_progress_, now_ + progress_interval_);
   if (grant.has_run_remaining()) {
     lease.run_deadline = now_ + DurationOf(grant.run_remaining(), absl::ZeroDuration());
@@ -329,7 +329,7 @@ void SessionState::Abandon(HeldLease& lease, absl::Duration grace) {
 
 void SessionState::OnRecall(const v1::LeaseRecall& recall) {
   v1::AgentMessage message;
-  HeldLease* lease = book_.Find(LeaseKey::Of(recall.lease()));
+  HeldLease* lease = book_.Find(LeaseName::Of(recall.lease()));
   if (lease == nullptr) {
     *message.mutable_lease_return()->mutable_lease() = recall.lease();
   } else if (recall.ended()) {
@@ -348,7 +348,7 @@ void SessionState::OnRunEnded(const v1::RunEnded& ended) {
 }
 
 void SessionState::OnStartedAck(const v1::StartedAck& ack) {
-  HeldLease* lease = book_.Find(LeaseKey::Of(ack.lease()));
+  HeldLease* lease = book_.Find(LeaseName::Of(ack.lease()));
   if (lease == nullptr) return;
   std::vector<uint32_t> go;
   for (const uint32_t number : ack.executions()) {

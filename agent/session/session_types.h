@@ -33,13 +33,13 @@ struct SessionConfig {
 };
 
 // A lease's name, comparable.
-struct LeaseKey {
+struct LeaseName {
   std::string run_id;
   uint32_t shard = 0;
   uint32_t epoch = 0;
-  auto operator<=>(const LeaseKey&) const = default;
+  auto operator<=>(const LeaseName&) const = default;
 
-  static LeaseKey Of(const v1::LeaseId& id) { return {id.run_id(), id.shard(), id.epoch()}; }
+  static LeaseName Of(const v1::LeaseId& id) { return {id.run_id(), id.shard(), id.epoch()}; }
   v1::LeaseId ToProto() const {
     v1::LeaseId id;
     id.set_run_id(run_id);
@@ -104,7 +104,7 @@ struct StartCheck {
   uint64_t seed = 0;
   uint32_t number = 1;
   // For logs and simulations.
-  LeaseKey lease;
+  LeaseName lease;
   uint32_t execution = 0;
 };
 struct AbortCheck {
