@@ -8,6 +8,7 @@ if(NOT CMAKE_BUILD_TYPE)
   set(CMAKE_BUILD_TYPE Release)
 endif()
 set(CMAKE_CXX_FLAGS_RELEASE "-O2")
+add_compile_options(-pthread)
 
 add_library(picket_options INTERFACE)
 target_include_directories(picket_options INTERFACE ${CMAKE_SOURCE_DIR})
