@@ -227,13 +227,19 @@ void Core::OnHeartbeat(Session& session, const v1::Heartbeat& heartbeat, Effects
   }
 }
 
-void Core::OnStarted(Session& session, const v1::Started& started, Effects&) {
+void Core::OnStarted(Session& session, const v1::Started& started, Effects& out) {
   const v1::LeaseId& id = started.lease();
   RunState* run = Find(id.run_id());
-  if (run == nullptr || id.shard() >= run->shards()) return;
+  if (run != nullptr && id.shard() >= run->shards()) run = nullptr;
+  const Lease* lease = run == nullptr ? nullptr : run->shard(id.shard()).FindLease(id.epoch());
+  if (lease == nullptr || lease->row.instance != session.instance()) {
+    // Nothing of it may start; the agent waits for an answer all the same.
+    Send send{.peer = session.peer, .message = {}};
+    *send.message.mutable_started_ack()->mutable_lease() = id;
+    out.sends.push_back(std::move(send));
+    return;
+  }
   Shard& shard = run->shard(id.shard());
-  const Lease* lease = shard.FindLease(id.epoch());
-  if (lease == nullptr || lease->row.instance != session.instance()) return;
   StartRequest request{.peer = session.peer, .epoch = id.epoch(), .positions = {}};
   for (uint32_t execution : started.executions()) {
     if (execution >= run->row().executions) continue;

@@ -305,17 +305,18 @@ void Core::MeetRival(Session& session, const AgentRow& rival, Effects& out) {
   const std::string& instance = rival.agent.instance();
   const absl::Duration patience = 2 * options_.heartbeat_interval + absl::Seconds(1);
   const Session* mine = SessionOf(instance);
-  const bool ours = rival.coordinator == options_.coordinator;
+  // A stream of our own that has closed, or one of a coordinator that can be no more
+  // (nobody else writes here), is dead for certain. Of others a sign of life is awaited.
+  const bool dead =
+      mine == nullptr && (options_.exclusive || rival.coordinator == options_.coordinator);
   bool alive = false;
-  if (mine != nullptr) {
-    alive = now_ - mine->heard <= patience;
-  } else if (!ours && !options_.exclusive) {
+  if (!dead) {
     if (session.rival != instance) {
       session.rival = instance;
-      session.rival_renewed = rival.renewed;
-      session.rival_until = std::max(now_, rival.renewed + patience);
+      session.rival_renewed = mine != nullptr ? now_ : rival.renewed;
+      session.rival_until = now_ + patience;
     }
-    alive = rival.renewed > session.rival_renewed;
+    alive = (mine != nullptr ? mine->heard : rival.renewed) > session.rival_renewed;
     if (!alive && now_ < session.rival_until) return;  // care asks again
   }
   if (alive) {

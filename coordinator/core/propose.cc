@@ -230,13 +230,15 @@ void Core::DraftLoss(RunState& run, Shard& shard, const LeaseEnd& end, WriteShar
 
 void Core::DraftStart(RunState& run, Shard& shard, const StartRequest& start, WriteShard& write,
                       Flight& flight) {
+  // The agent waits for an answer even when nothing may start.
+  StartRequest& accepted = flight.accepted.emplace_back(
+      StartRequest{.peer = start.peer, .epoch = start.epoch, .positions = {}});
   const Lease* lease = shard.FindLease(start.epoch);
   if (lease == nullptr ||
       std::find(write.end_epochs.begin(), write.end_epochs.end(), start.epoch) !=
           write.end_epochs.end()) {
     return;
   }
-  StartRequest accepted{.peer = start.peer, .epoch = start.epoch, .positions = {}};
   for (uint32_t position : start.positions) {
     if (!lease->left[position] || write.shard.ends[position] != kUndecided) continue;
     // Only the one lease that holds it can have marked it before.
@@ -246,7 +248,6 @@ void Core::DraftStart(RunState& run, Shard& shard, const StartRequest& start, Wr
     }
     accepted.positions.push_back(position);
   }
-  if (!accepted.positions.empty()) flight.accepted.push_back(std::move(accepted));
 }
 
 void Core::EndWithout(RunState& run, uint32_t position, v1::FailureReason::Value reason,

@@ -64,7 +64,7 @@ struct Session {
   absl::Time renewed = absl::InfinitePast();  // in the store, as far as was asked
   // Its Hello waits for Polled of this generation.
   uint64_t wait_poll = 0;
-  // Another instance holds the name and was last renewed then: wait to see whether it lives.
+  // Another instance holds the name and was last heard of then: wait for a sign of life.
   std::string rival;
   absl::Time rival_renewed;
   absl::Time rival_until;

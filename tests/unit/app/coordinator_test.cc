@@ -258,8 +258,9 @@ TEST_F(CoordinatorTest, ARestartedCoordinatorGoesOn) {
 }
 
 TEST_F(CoordinatorTest, ASecondLiveAgentOfOneNameIsRefusedAndTheFirstIsNamed) {
-  auto first = StartAgent("twin", "eu", nullptr);
-  ASSERT_TRUE(first->WaitFor(v1::CoordinatorMessage::kWelcome).has_welcome());
+  auto first = StartAgent("twin", "eu", AllPass());
+  ASSERT_OK_AND_ASSIGN(const v1::Run run, absl::StatusOr<v1::Run>(RunToEnd(MakeSpec({MakeTest("home", {"eu"})}))));
+  ASSERT_EQ(run.verdict(), v1::Verdict::PASSED);
   auto second = StartAgent("twin", "eu", nullptr);
   EXPECT_THAT(second->WaitForClose(),
               StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr(first->instance())));

@@ -43,9 +43,13 @@ class FakeAgent : public AgentPeer, public std::enable_shared_from_this<FakeAgen
                                           std::string location, Answer answer) {
     auto agent = std::make_shared<FakeAgent>(coordinator, std::move(name), std::move(location),
                                              std::move(answer));
-    agent->peer_ = coordinator->AgentOpened(agent);
-    agent->SayHello();
+    agent->Go();
     return agent;
+  }
+  // Opens the stream and says hello. Start does it.
+  void Go() {
+    peer_ = coordinator_->AgentOpened(shared_from_this());
+    SayHello();
   }
 
   FakeAgent(Coordinator* coordinator, std::string name, std::string location, Answer answer)
@@ -156,7 +160,7 @@ class FakeAgent : public AgentPeer, public std::enable_shared_from_this<FakeAgen
     return taken_;
   }
 
-  // Before Start's hello.
+  // Said in the hello.
   uint32_t capacity_ = 10;
   uint32_t window_ = 100;
 
