@@ -155,6 +155,7 @@ int Verify(Environment& env, const VerifyFlags& flags, const std::string& text,
           "what you deploy");
     }
   }
+  printer.Flush();
   if (flags.require != "any" && verdict != flags.require) {
     PrintError(env, absl::StrCat(path, ": the signature is good, but the verdict is ", verdict,
                                  ", not ", flags.require));
