@@ -42,7 +42,7 @@ struct CoordinatorMetrics::Shared {
                                "Time of one commit of the store.", Metrics::DurationBuckets())),
         batch(m->OneHistogram("picket_store_commit_proposals", "Proposals of one commit.",
                               {1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000})) {
-    for (const char* verdict : {"passed", "failed", "inconclusive"}) {
+    for (const char* verdict : {"PASSED", "FAILED", "INCONCLUSIVE"}) {
       verdicts[verdict] = &runs.Add({{"verdict", verdict}});
     }
   }
@@ -135,7 +135,7 @@ void CoordinatorMetrics::Count(const Effects& effects) {
   add(shared_->refusals, tally.refusals);
   for (const StoredResults& stored : effects.stored) CountStored(stored);
   for (const SealedRun& sealed : effects.sealed) {
-    const auto it = shared_->verdicts.find(Lower(v1::Verdict::Value_Name(sealed.row.run.verdict())));
+    const auto it = shared_->verdicts.find(v1::Verdict::Value_Name(sealed.row.run.verdict()));
     if (it != shared_->verdicts.end()) it->second->Increment();
   }
 }

@@ -1,5 +1,6 @@
 #include "coordinator/app/probes.h"
 
+#include <algorithm>
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
@@ -95,9 +96,8 @@ std::string Probes::Text(absl::Time now) {
   family("probe_http_duration_seconds", "Duration by phase, summed over redirects.",
          [&](absl::string_view name, const std::string& labels, const Sample& s) {
            for (int i = 0; i < 5; ++i) {
-             if (s.phases[i] < 0) continue;
              line(name, absl::StrCat(labels, ",phase=\"", kPhases[i], "\""),
-                  Seconds(s.phases[i]));
+                  Seconds(std::max<int64_t>(0, s.phases[i])));
            }
          });
   family("probe_http_status_code", "Status of the last response; 0 if there was none.",

@@ -345,7 +345,7 @@ absl::StatusOr<std::unique_ptr<Store>> OpenStore(const std::string& uri, Clock* 
     ABSL_ASSIGN_OR_RETURN(database, OpenPostgres(uri));
   } else {
     return absl::InvalidArgumentError(
-        "a store is sqlite:PATH or postgresql://HOST/DATABASE");
+        absl::StrCat("a store is sqlite:PATH or postgresql://HOST/DATABASE, not '", uri.substr(0, uri.find(':')), "'"));
   }
   ABSL_RETURN_IF_ERROR(Migrate(database));
   return std::unique_ptr<Store>(std::make_unique<SqlStore>(std::move(database)));

@@ -200,10 +200,9 @@ class RunTest(FleetCase):
         result = self.fleet.run(self.suite(), "--report-json", "/no/such/folder/r.json", expect=0)
         self.assertIn("/no/such/folder/r.json", result.err)
 
-    def test_retries_make_a_flaky_pass(self):
-        # The target fails once per key, then passes: an ephemeral file does it.
+    def test_every_attempt_is_kept(self):
         self.fleet_of()
-        suite = self.suite(GOOD.replace("status: 200", "status: 204") + "    retry: { attempts: 3, delay: 10ms }\n")
+        suite = self.suite(GOOD.replace("status: 200", "status: 204") + "    retry: {{ attempts: 3, delay: 10ms }}\n")
         report = self.fleet.directory / "r.json"
         self.fleet.run(suite, "--report-json", report, expect=1)
         attempts = json.loads(report.read_text())["executions"][0]["attempts"]
