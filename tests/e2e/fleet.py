@@ -83,6 +83,9 @@ class Process:
             raise AssertionError(f"{self.name} did not end on SIGTERM:\n{self.text()[-3000:]}")
 
     def close(self):
+        if self.alive():
+            # With all that it started: nginx's workers outlive a master that is killed.
+            os.killpg(self.pid, signal.SIGKILL)
         self.kill()
         self.log.close()
 

@@ -192,14 +192,17 @@ class RecipeTest(PipelineCase):
         return [line for line in path.read_text().split("\n") if line and line != "serve stop"] if path.exists() else []
 
     def check(self, deliver):
-        """deliver(env) runs the recipe and says whether it went through."""
+        """deliver(env, only) runs the recipe, or one stage of it, and says whether it went through."""
         self.assertTrue(deliver(self.scenario("good")), self.transcript)
         self.assertEqual(self.log(), ["build", "deploy staging", "deploy production"], self.transcript)
         self.assertFalse(deliver(self.scenario("bad-build", "build")), self.transcript)
         self.assertEqual(self.log(), ["build"], "the build was not halted:\n" + self.transcript)
-        self.assertFalse(deliver(self.scenario("bad-staging", "staging")), self.transcript)
-        self.assertEqual(self.log(), ["build", "deploy staging"], "not prohibited:\n" + self.transcript)
+        staging = self.scenario("bad-staging", "staging")
+        self.assertFalse(deliver(staging), self.transcript)
         self.assertTrue((self.work / "out/verdict.json").exists(), "the bad verdict was not signed")
+        # Should somebody start the promotion by hand, the signature still prohibits it.
+        self.assertFalse(deliver(staging, "promotion"), self.transcript)
+        self.assertEqual(self.log(), ["build", "deploy staging"], "not prohibited:\n" + self.transcript)
         self.assertFalse(deliver(self.scenario("bad-production", "production")), self.transcript)
         self.assertEqual(self.log(), ["build", "deploy staging", "deploy production", "rollback production"],
                          self.transcript)
@@ -207,8 +210,12 @@ class RecipeTest(PipelineCase):
     def test_github_actions(self):
         recipe = yaml.safe_load((PIPELINES / "github-actions.yml").read_text())
 
-        def deliver(overrides):
+        def deliver(overrides, only=None):
             names = Names(needs=Names(), secrets=Names(PICKET_SIGNING_KEY=(self.fleet.directory / "key").read_text()))
+            if only:
+                subject = (self.work / "out/subject").read_text()
+                names["needs"]["build"] = Names(outputs=Names(subject=subject))
+                return self.github_job(recipe, only, recipe["jobs"][only], names, overrides)
             good = {}
             for job_name, job in recipe["jobs"].items():
                 needs = job.get("needs", [])
@@ -252,10 +259,10 @@ class RecipeTest(PipelineCase):
         jobs = {name: job for name, job in recipe.items() if isinstance(job, dict) and "script" in job}
         self.assertEqual([job["stage"] for job in jobs.values()], recipe["stages"])
 
-        def deliver(overrides):
+        def deliver(overrides, only=None):
             env = {**{k: str(v) for k, v in recipe["variables"].items()}, **overrides, "GITLAB_CI": "true",
                    "SIGNING_KEY": str(self.fleet.directory / "key")}
-            for job in jobs.values():
+            for job in [jobs[only]] if only else jobs.values():
                 dotenv = self.work / "out/build.env"
                 if dotenv.exists():
                     env.update(line.split("=", 1) for line in dotenv.read_text().strip().split("\n"))
@@ -275,9 +282,10 @@ class RecipeTest(PipelineCase):
         self.assertEqual(stages[0::2], ["build", "staging", "promotion", "production"])
         scripts = [re.findall(r"sh '''(.*?)'''", body, re.S) for body in stages[1::2]]
 
-        def deliver(overrides):
+        def deliver(overrides, only=None):
             env = {**variables, **overrides, "SIGNING_KEY": str(self.fleet.directory / "key")}
-            return all(self.shell(script, env, self.work, ("sh", "-xe")) == 0 for stage in scripts for script in stage)
+            chosen = [scripts[stages[0::2].index(only)]] if only else scripts
+            return all(self.shell(script, env, self.work, ("sh", "-xe")) == 0 for stage in chosen for script in stage)
 
         self.check(deliver)
 
@@ -285,8 +293,10 @@ class RecipeTest(PipelineCase):
         recipe = yaml.safe_load((PIPELINES / "drone.yml").read_text())
         self.assertEqual([s["name"] for s in recipe["steps"]], ["build", "staging", "promotion", "production"])
 
-        def deliver(overrides):
+        def deliver(overrides, only=None):
             for step in recipe["steps"]:
+                if only and step["name"] != only:
+                    continue
                 env = {k: v for k, v in step.get("environment", {}).items() if isinstance(v, str)}
                 env.update(overrides, SIGNING_KEY=(self.fleet.directory / "key").read_text())
                 if self.shell("\n".join(step["commands"]), env, self.work, ("sh", "-e")) != 0:
