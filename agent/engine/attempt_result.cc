@@ -41,8 +41,7 @@ int64_t EarliestExpiry(const std::vector<v1::Certificate>& certificates) {
 std::string ReasonNames(const v1::MustFail& must_fail) {
   std::vector<std::string> names;
   for (int reason : must_fail.reasons()) {
-    names.push_back(
-        v1::FailureReason::Value_Name(static_cast<v1::FailureReason::Value>(reason)));
+    names.push_back(v1::FailureReason::Value_Name(static_cast<v1::FailureReason::Value>(reason)));
   }
   return absl::StrJoin(names, ", ");
 }
@@ -63,8 +62,8 @@ void AttemptResult::AddStep(StepRecord record) {
   const bool failed = record.outcome == v1::Outcome::FAILED;
   const bool inconclusive = record.outcome == v1::Outcome::INCONCLUSIVE;
   if ((failed || inconclusive) && step.step->allow_failure()) {
-    AddWarning(absl::StrCat("step '", step.step->name(), "' was allowed to fail and did: ",
-                            record.message));
+    AddWarning(absl::StrCat("step '", step.step->name(),
+                            "' was allowed to fail and did: ", record.message));
     record.failed = 0;
     record.unjudged = 0;
   } else if ((failed && outcome_ != v1::Outcome::FAILED) ||
@@ -219,8 +218,7 @@ void AttemptResult::WriteAssertions(v1::Attempt& out) {
 
 void AttemptResult::FitPassing(v1::Attempt& out) const {
   // The fleet adds the agent's name and location.
-  const size_t most =
-      DefaultLimits().passing_result_bytes - DefaultEngineLimits().agent_text_bytes;
+  const size_t most = DefaultLimits().passing_result_bytes - DefaultEngineLimits().agent_text_bytes;
   size_t bytes = out.ByteSizeLong();
   while (bytes > most && out.assertions_size() > 0) {
     bytes -= out.assertions(out.assertions_size() - 1).ByteSizeLong() + 2;
@@ -252,8 +250,8 @@ v1::Attempt AttemptResult::Build(uint32_t number, absl::Time start, absl::Durati
   const int64_t ns = absl::ToUnixNanos(start);
   out.mutable_start_time()->set_seconds(ns / 1'000'000'000);
   out.mutable_start_time()->set_nanos(static_cast<int32_t>(ns % 1'000'000'000));
-  out.set_duration_us(static_cast<uint32_t>(
-      std::min<int64_t>(absl::ToInt64Microseconds(duration), UINT32_MAX)));
+  out.set_duration_us(
+      static_cast<uint32_t>(std::min<int64_t>(absl::ToInt64Microseconds(duration), UINT32_MAX)));
   if (http_.has_value()) {
     uint32_t redirects = 0;
     for (const StepRecord& step : steps_) {

@@ -26,9 +26,9 @@ class Compiler {
                                             absl::Nanoseconds(test.timeout().nanos())
                                       : limits.timeout_default;
     if (out_.timeout <= absl::ZeroDuration() || out_.timeout > limits.timeout_longest) {
-      return absl::InvalidArgumentError(absl::StrCat("timeout: ", absl::FormatDuration(out_.timeout),
-                                                     " is not between 0 and ",
-                                                     absl::FormatDuration(limits.timeout_longest)));
+      return absl::InvalidArgumentError(
+          absl::StrCat("timeout: ", absl::FormatDuration(out_.timeout), " is not between 0 and ",
+                       absl::FormatDuration(limits.timeout_longest)));
     }
     for (const v1::Variable& variable : out_.test.vars()) {
       ABSL_RETURN_IF_ERROR(Annotate(Variable(variable), absl::StrCat("vars.", variable.name())));
@@ -237,9 +237,8 @@ class Compiler {
     }
     for (const v1::Operation& operation : expectation.operations()) {
       out.operations.emplace_back();
-      ABSL_RETURN_IF_ERROR(
-          Annotate(Operation(operation, out.operations.back()),
-                   v1::Operator::Value_Name(operation.operator_())));
+      ABSL_RETURN_IF_ERROR(Annotate(Operation(operation, out.operations.back()),
+                                    v1::Operator::Value_Name(operation.operator_())));
     }
     return absl::OkStatus();
   }
@@ -261,9 +260,9 @@ class Compiler {
         ABSL_RETURN_IF_ERROR(Subject(v1::Subject::body, "", out.subject));
         ABSL_ASSIGN_OR_RETURN(out.regex, Regex::Compile(extract.body().regex()));
         if (extract.body().group() > static_cast<uint32_t>(out.regex->groups())) {
-          return absl::InvalidArgumentError(
-              absl::StrCat("group ", extract.body().group(), " does not exist: the pattern has ",
-                           out.regex->groups()));
+          return absl::InvalidArgumentError(absl::StrCat("group ", extract.body().group(),
+                                                         " does not exist: the pattern has ",
+                                                         out.regex->groups()));
         }
         out.group = static_cast<int>(extract.body().group());
         return absl::OkStatus();
@@ -297,11 +296,11 @@ class Compiler {
       ABSL_RETURN_IF_ERROR(OptionalFile(tls.key(), "tls.key", out.tls.key));
       ABSL_RETURN_IF_ERROR(Text(tls.server_name(), "tls.server_name", out.server_name));
     }
-    out.body_limit = http.body_limit_bytes() == 0 ? DefaultLimits().body_limit_default
-                                                  : http.body_limit_bytes();
+    out.body_limit =
+        http.body_limit_bytes() == 0 ? DefaultLimits().body_limit_default : http.body_limit_bytes();
     if (out.body_limit > DefaultLimits().body_limit_most) {
-      return absl::InvalidArgumentError(absl::StrCat("body_limit: at most ",
-                                                     DefaultLimits().body_limit_most, " bytes"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("body_limit: at most ", DefaultLimits().body_limit_most, " bytes"));
     }
     return absl::OkStatus();
   }
@@ -315,8 +314,8 @@ class Compiler {
     int number = 0;
     for (const v1::Expectation& expectation : step.expect()) {
       out.expect.emplace_back();
-      ABSL_RETURN_IF_ERROR(Annotate(Expect(expectation, out.expect.back()),
-                                    absl::StrCat("expect[", number++, "]")));
+      ABSL_RETURN_IF_ERROR(
+          Annotate(Expect(expectation, out.expect.back()), absl::StrCat("expect[", number++, "]")));
       out.reads_body |= out.expect.back().subject.reads_body();
     }
     for (const v1::Extract& extract : step.extract()) {
@@ -341,9 +340,9 @@ absl::StatusOr<std::shared_ptr<const CompiledTest>> CompileTest(const v1::Test& 
   absl::Status status = Compiler(files, *compiled).Run(test);
   if (!status.ok()) {
     // Whatever was exceeded, the test cannot be run as it is.
-    return absl::InvalidArgumentError(absl::StrCat(
-        "test ", test.suite(), "/", test.id().empty() ? test.name() : test.id(), ": ",
-        status.message()));
+    return absl::InvalidArgumentError(absl::StrCat("test ", test.suite(), "/",
+                                                   test.id().empty() ? test.name() : test.id(),
+                                                   ": ", status.message()));
   }
   return std::shared_ptr<const CompiledTest>(std::move(compiled));
 }

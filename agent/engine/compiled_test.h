@@ -32,8 +32,8 @@ using TemplatePair = std::pair<Template, Template>;
 // A JSON value, constant or with templates in its strings.
 struct CompiledJson {
   bool constant = true;
-  Json value;           // if constant
-  JsonTemplate tree;    // else
+  Json value;         // if constant
+  JsonTemplate tree;  // else
 };
 
 struct CompiledOperation {
@@ -48,10 +48,10 @@ struct CompiledOperation {
 struct CompiledSubject {
   v1::Subject::Value kind = v1::Subject::SUBJECT_UNSPECIFIED;
   bool constant = true;
-  std::string argument;         // if constant
-  Template argument_template;   // else
-  std::shared_ptr<const JsonPath> path;   // json, if constant
-  std::shared_ptr<const XPath> xpath;     // xpath, if constant
+  std::string argument;                  // if constant
+  Template argument_template;            // else
+  std::shared_ptr<const JsonPath> path;  // json, if constant
+  std::shared_ptr<const XPath> xpath;    // xpath, if constant
   bool reads_body() const {
     return kind == v1::Subject::body || kind == v1::Subject::json || kind == v1::Subject::xpath;
   }
@@ -78,9 +78,9 @@ struct CompiledPart {
 
 struct CompiledBody {
   v1::Body::KindCase kind = v1::Body::KIND_NOT_SET;
-  Template text;                 // text, base64
+  Template text;  // text, base64
   CompiledJson json;
-  std::string json_text;         // of a constant json
+  std::string json_text;  // of a constant json
   std::vector<TemplatePair> fields;
   std::vector<CompiledPart> parts;
   std::shared_ptr<const std::string> file;
@@ -93,19 +93,19 @@ struct CompiledAuth {
 };
 
 struct CompiledStep {
-  const v1::Step* step = nullptr;       // within CompiledTest::test
+  const v1::Step* step = nullptr;  // within CompiledTest::test
   const v1::HttpCheck* http = nullptr;
   Template method, url, proxy;
   std::vector<TemplatePair> query, headers, cookies;
   CompiledBody body;
   CompiledAuth auth;
   std::vector<std::pair<std::string, Template>> resolve;  // lower-case host
-  TlsOptions tls;                       // without server_name
+  TlsOptions tls;                                         // without server_name
   Template server_name;
   size_t body_limit = 0;
   std::vector<CompiledExpectation> expect;
   std::vector<CompiledExtract> extract;
-  bool reads_body = false;              // some expectation or extract does
+  bool reads_body = false;  // some expectation or extract does
 };
 
 struct CompiledVariable {

@@ -190,8 +190,8 @@ std::vector<std::pair<std::string, std::string>> CookieJar::For(const Url& url,
   std::vector<const Cookie*> matching;
   for (const Cookie& cookie : cookies_) {
     if (cookie.expires <= now || (cookie.secure && url.scheme != "https")) continue;
-    const bool domain = cookie.host_only ? url.host == cookie.domain
-                                         : DomainMatches(url.host, cookie.domain);
+    const bool domain =
+        cookie.host_only ? url.host == cookie.domain : DomainMatches(url.host, cookie.domain);
     if (domain && PathMatches(url.path, cookie.path)) matching.push_back(&cookie);
   }
   std::stable_sort(matching.begin(), matching.end(), [](const Cookie* a, const Cookie* b) {

@@ -22,8 +22,8 @@ namespace picket {
 struct Cookie {
   std::string name;
   std::string value;
-  std::string domain;      // lower case, without a leading dot
-  bool host_only = true;   // no Domain attribute
+  std::string domain;     // lower case, without a leading dot
+  bool host_only = true;  // no Domain attribute
   std::string path;
   bool secure = false;
   absl::Time expires = absl::InfiniteFuture();

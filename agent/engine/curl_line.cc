@@ -13,16 +13,15 @@ void AddHeaders(const RenderedRequest& request, const TransferRequest& transfer,
                 const Masker& masker, std::string& line) {
   for (const auto& [name, value] : transfer.headers) {
     // curl signs for itself.
-    if (request.sigv4.has_value() &&
-        (absl::EqualsIgnoreCase(name, "authorization") ||
-         absl::StartsWithIgnoreCase(name, "x-amz-"))) {
+    if (request.sigv4.has_value() && (absl::EqualsIgnoreCase(name, "authorization") ||
+                                      absl::StartsWithIgnoreCase(name, "x-amz-"))) {
       continue;
     }
     const std::string shown = IsMaskedField(request, name) ? kMask : masker.Mask(value);
     // "name:" alone would remove the field; "name;" sends it empty.
-    absl::StrAppend(&line, " -H ",
-                    ShellWord(shown.empty() ? absl::StrCat(name, ";")
-                                            : absl::StrCat(name, ": ", shown)));
+    absl::StrAppend(
+        &line, " -H ",
+        ShellWord(shown.empty() ? absl::StrCat(name, ";") : absl::StrCat(name, ": ", shown)));
   }
 }
 
@@ -49,8 +48,8 @@ void AddTls(const RenderedRequest& request, std::string& line) {
 
 void AddAddress(const RenderedRequest& request, absl::string_view address, std::string& line) {
   if (!request.proxy.empty()) return;
-  if (auto it = request.resolve.find(request.url.host); address.empty() &&
-                                                        it != request.resolve.end()) {
+  if (auto it = request.resolve.find(request.url.host);
+      address.empty() && it != request.resolve.end()) {
     address = it->second;
   }
   if (address.empty() || address == request.url.host) return;

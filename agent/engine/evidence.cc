@@ -22,8 +22,8 @@ std::string HeadText(const RenderedRequest& request, const Masker& masker,
                      absl::string_view start_line, const HeaderList& fields, size_t most) {
   std::string out = absl::StrCat(masker.Mask(start_line), "\n");
   for (const auto& [name, value] : fields) {
-    absl::StrAppend(&out, name, ": ",
-                    IsMaskedField(request, name) ? kMask : masker.Mask(value), "\n");
+    absl::StrAppend(&out, name, ": ", IsMaskedField(request, name) ? kMask : masker.Mask(value),
+                    "\n");
     if (out.size() > most) break;
   }
   return CleanText(out, most);
@@ -116,8 +116,8 @@ v1::Evidence MakeEvidence(const CompiledStep& step, const RenderedRequest& reque
   AddVariables(variables, evidence);
   evidence.set_request(RequestText(request, transfer, result, masker));
   if (result.status != 0 || !result.status_line.empty()) {
-    evidence.set_response(HeadText(request, masker, result.status_line, result.headers,
-                                   limits.response_text_bytes));
+    evidence.set_response(
+        HeadText(request, masker, result.status_line, result.headers, limits.response_text_bytes));
   }
   const std::string excerpt = masker.Mask(result.body, limits.body_excerpt_bytes + 1);
   evidence.set_body_excerpt(CleanText(excerpt, limits.body_excerpt_bytes, false));

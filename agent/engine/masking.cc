@@ -46,7 +46,12 @@ std::string JsonInner(absl::string_view value, bool ascii) {
 
 size_t Utf8Length(absl::string_view s, size_t i) {
   const unsigned char b = s[i];
-  const size_t length = b < 0x80 ? 1 : b < 0xC0 ? 0 : b < 0xE0 ? 2 : b < 0xF0 ? 3 : b < 0xF8 ? 4 : 0;
+  const size_t length = b < 0x80   ? 1
+                        : b < 0xC0 ? 0
+                        : b < 0xE0 ? 2
+                        : b < 0xF0 ? 3
+                        : b < 0xF8 ? 4
+                                   : 0;
   if (length == 0 || i + length > s.size()) return 0;
   return length == 1 || IsValidUtf8(s.substr(i, length)) ? length : 0;
 }
@@ -112,8 +117,8 @@ std::string Masker::Mask(absl::string_view text, size_t bytes_enough) const {
 }
 
 bool IsSensitiveHeader(absl::string_view name) {
-  static constexpr absl::string_view kNames[] = {
-      "authorization", "cookie", "set-cookie", "proxy-authorization", "x-amz-security-token"};
+  static constexpr absl::string_view kNames[] = {"authorization", "cookie", "set-cookie",
+                                                 "proxy-authorization", "x-amz-security-token"};
   for (absl::string_view sensitive : kNames) {
     if (absl::EqualsIgnoreCase(name, sensitive)) return true;
   }

@@ -18,9 +18,9 @@ namespace picket {
 
 struct MultipartPart {
   std::string name;
-  absl::string_view content;             // must outlive the call
+  absl::string_view content;  // must outlive the call
   std::optional<std::string> file_name;
-  std::string content_type;              // empty = none
+  std::string content_type;  // empty = none
 };
 
 // Names and file names are quoted as browsers do: CR, LF and '"' percent-encoded. The

@@ -39,8 +39,8 @@ bool IsExempt(absl::string_view list, const Url& url) {
 std::string ProxyFromEnvironment(const Url& url) {
   if (IsExempt(Env("no_proxy", "NO_PROXY"), url)) return "";
   // HTTP_PROXY in capitals can be set by a CGI request; only the lower-case name counts.
-  std::string proxy = url.scheme == "https" ? Env("https_proxy", "HTTPS_PROXY")
-                                            : Env("http_proxy", nullptr);
+  std::string proxy =
+      url.scheme == "https" ? Env("https_proxy", "HTTPS_PROXY") : Env("http_proxy", nullptr);
   if (proxy.empty()) proxy = Env("all_proxy", "ALL_PROXY");
   if (!proxy.empty() && !absl::StrContains(proxy, "://")) proxy = absl::StrCat("http://", proxy);
   return proxy;

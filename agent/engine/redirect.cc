@@ -31,9 +31,9 @@ RedirectAnswer AnswerRedirect(const RedirectQuestion& q) {
   }
   absl::StatusOr<Url> to = ResolveUrl(q.from, q.location);
   if (!to.ok()) {
-    return Refuse(v1::FailureReason::redirect_invalid,
-                  absl::StrCat(host, " redirects to where no check can follow: ",
-                               to.status().message()));
+    return Refuse(
+        v1::FailureReason::redirect_invalid,
+        absl::StrCat(host, " redirects to where no check can follow: ", to.status().message()));
   }
   if (q.from.scheme == "https" && to->scheme == "http" && !q.allow_insecure) {
     return Refuse(v1::FailureReason::redirect_invalid,
@@ -51,10 +51,10 @@ RedirectAnswer AnswerRedirect(const RedirectQuestion& q) {
     answer.keep_body = false;
   }
   if (answer.keep_body && answer.new_origin && q.body_uses_secret) {
-    return Refuse(v1::FailureReason::redirect_would_leak,
-                  absl::StrCat(host, " redirects to ", to->scheme, "://", HostAndPort(*to),
-                               " with status ", q.status,
-                               ", which would send a body that holds a secret there"));
+    return Refuse(
+        v1::FailureReason::redirect_would_leak,
+        absl::StrCat(host, " redirects to ", to->scheme, "://", HostAndPort(*to), " with status ",
+                     q.status, ", which would send a body that holds a secret there"));
   }
   answer.to = *std::move(to);
   return answer;

@@ -20,13 +20,13 @@ bool IsRedirect(int status);
 
 struct RedirectQuestion {
   int status = 0;
-  absl::string_view location;    // empty = the field is missing
+  absl::string_view location;  // empty = the field is missing
   Url from;
   absl::string_view method;
   bool has_body = false;
   bool body_uses_secret = false;
-  bool allow_insecure = false;   // https to http
-  int followed = 0;              // redirects of this step so far
+  bool allow_insecure = false;  // https to http
+  int followed = 0;             // redirects of this step so far
   int most = 0;
 };
 

@@ -108,13 +108,13 @@ class Renderer {
       if (!IsToken(header.name)) {
         return absl::InvalidArgumentError("a header name is not a token of HTTP");
       }
-      ABSL_ASSIGN_OR_RETURN(header.value,
-                            Text(value, RenderMode::kHeader,
-                                 absl::StrCat("header ", header.name), &header.secret));
+      ABSL_ASSIGN_OR_RETURN(
+          header.value,
+          Text(value, RenderMode::kHeader, absl::StrCat("header ", header.name), &header.secret));
       if (header.value.size() > DefaultEngineLimits().header_value_bytes) {
-        return absl::ResourceExhaustedError(
-            absl::StrCat("header ", header.name, " is longer than ",
-                         DefaultEngineLimits().header_value_bytes, " bytes"));
+        return absl::ResourceExhaustedError(absl::StrCat("header ", header.name, " is longer than ",
+                                                         DefaultEngineLimits().header_value_bytes,
+                                                         " bytes"));
       }
       out_.headers.push_back(std::move(header));
     }
@@ -124,8 +124,8 @@ class Renderer {
   absl::Status Cookies() {
     for (const auto& [name, value] : step_.cookies) {
       ABSL_ASSIGN_OR_RETURN(std::string n, Text(name, RenderMode::kHeader, "a cookie name"));
-      ABSL_ASSIGN_OR_RETURN(std::string v, Text(value, RenderMode::kHeader, "a cookie value",
-                                                &out_.cookies_secret));
+      ABSL_ASSIGN_OR_RETURN(
+          std::string v, Text(value, RenderMode::kHeader, "a cookie value", &out_.cookies_secret));
       if (!IsToken(n) || absl::StrContains(v, ';')) {
         return absl::InvalidArgumentError(
             "a cookie needs a token of HTTP for a name and a value without ';'");
@@ -142,14 +142,14 @@ class Renderer {
       case v1::Body::KIND_NOT_SET:
         return absl::OkStatus();
       case v1::Body::kText: {
-        ABSL_ASSIGN_OR_RETURN(out_.body, Text(body.text, RenderMode::kText, "the body",
-                                              &out_.body_secret));
+        ABSL_ASSIGN_OR_RETURN(out_.body,
+                              Text(body.text, RenderMode::kText, "the body", &out_.body_secret));
         type = "text/plain; charset=utf-8";
         break;
       }
       case v1::Body::kBase64: {
-        ABSL_ASSIGN_OR_RETURN(std::string text, Text(body.text, RenderMode::kText, "the body",
-                                                     &out_.body_secret));
+        ABSL_ASSIGN_OR_RETURN(std::string text,
+                              Text(body.text, RenderMode::kText, "the body", &out_.body_secret));
         std::string decoded;
         text.erase(std::remove_if(text.begin(), text.end(), absl::ascii_isspace), text.end());
         if (!absl::Base64Unescape(text, &decoded)) {
@@ -195,10 +195,10 @@ class Renderer {
   absl::Status Form(const CompiledBody& body) {
     std::string text;
     for (const auto& [name, value] : body.fields) {
-      ABSL_ASSIGN_OR_RETURN(std::string n, Text(name, RenderMode::kQuery, "a form field",
-                                                &out_.body_secret));
-      ABSL_ASSIGN_OR_RETURN(std::string v, Text(value, RenderMode::kQuery, "a form value",
-                                                &out_.body_secret));
+      ABSL_ASSIGN_OR_RETURN(std::string n,
+                            Text(name, RenderMode::kQuery, "a form field", &out_.body_secret));
+      ABSL_ASSIGN_OR_RETURN(std::string v,
+                            Text(value, RenderMode::kQuery, "a form value", &out_.body_secret));
       absl::StrAppend(&text, text.empty() ? "" : "&", n, "=", v);
     }
     out_.body = std::move(text);
@@ -212,15 +212,15 @@ class Renderer {
     for (size_t i = 0; i < body.parts.size(); ++i) {
       const CompiledPart& part = body.parts[i];
       MultipartPart out;
-      ABSL_ASSIGN_OR_RETURN(out.name, Text(part.name, RenderMode::kText, "a part's name",
-                                           &out_.body_secret));
+      ABSL_ASSIGN_OR_RETURN(out.name,
+                            Text(part.name, RenderMode::kText, "a part's name", &out_.body_secret));
       ABSL_ASSIGN_OR_RETURN(out.content_type, Text(part.content_type, RenderMode::kHeader,
                                                    "a part's content type", &out_.body_secret));
       if (part.file != nullptr) {
         out.content = *part.file;
       } else {
-        ABSL_ASSIGN_OR_RETURN(texts[i], Text(part.text, RenderMode::kText, "a part's text",
-                                             &out_.body_secret));
+        ABSL_ASSIGN_OR_RETURN(
+            texts[i], Text(part.text, RenderMode::kText, "a part's text", &out_.body_secret));
         out.content = texts[i];
       }
       if (!part.file_name.empty()) out.file_name = part.file_name;

@@ -32,7 +32,7 @@ bool HostIsBound(absl::string_view host, absl::string_view pattern) {
 }
 
 struct Secret {
-  std::string value;               // empty = there is none
+  std::string value;  // empty = there is none
   bool bound = false;
   std::vector<std::string> hosts;  // if bound
 };

@@ -75,10 +75,9 @@ std::string CanonicalQuery(const Url& url) {
   std::vector<std::pair<std::string, std::string>> pairs;
   for (absl::string_view pair : absl::StrSplit(*url.query, '&', absl::SkipEmpty())) {
     const size_t at = pair.find('=');
-    pairs.emplace_back(PercentEncode(PercentDecode(pair.substr(0, at))),
-                       at == absl::string_view::npos
-                           ? ""
-                           : PercentEncode(PercentDecode(pair.substr(at + 1))));
+    pairs.emplace_back(
+        PercentEncode(PercentDecode(pair.substr(0, at))),
+        at == absl::string_view::npos ? "" : PercentEncode(PercentDecode(pair.substr(at + 1))));
   }
   std::sort(pairs.begin(), pairs.end());
   return absl::StrJoin(pairs, "&", absl::PairFormatter("="));
@@ -121,9 +120,8 @@ std::string SigV4CanonicalRequest(absl::string_view service, absl::string_view m
                       "\n", lines, "\n", *signed_headers, "\n", body_sha256);
 }
 
-HeaderList SignSigV4(const SigV4Credentials& credentials, absl::string_view method,
-                     const Url& url, const HeaderList& headers, absl::string_view body,
-                     absl::Time now) {
+HeaderList SignSigV4(const SigV4Credentials& credentials, absl::string_view method, const Url& url,
+                     const HeaderList& headers, absl::string_view body, absl::Time now) {
   const std::string stamp = absl::FormatTime("%Y%m%dT%H%M%SZ", now, absl::UTCTimeZone());
   const std::string date = stamp.substr(0, 8);
   const std::string body_hash = Sha256Hex(body);
@@ -135,10 +133,10 @@ HeaderList SignSigV4(const SigV4Credentials& credentials, absl::string_view meth
   HeaderList all = headers;
   all.insert(all.end(), added.begin(), added.end());
   std::string signed_headers;
-  const std::string canonical = SigV4CanonicalRequest(credentials.service, method, url, all,
-                                                      body_hash, &signed_headers);
-  const std::string scope = absl::StrCat(date, "/", credentials.region, "/", credentials.service,
-                                         "/aws4_request");
+  const std::string canonical =
+      SigV4CanonicalRequest(credentials.service, method, url, all, body_hash, &signed_headers);
+  const std::string scope =
+      absl::StrCat(date, "/", credentials.region, "/", credentials.service, "/aws4_request");
   const std::string to_sign =
       absl::StrCat("AWS4-HMAC-SHA256\n", stamp, "\n", scope, "\n", Sha256Hex(canonical));
   std::string key = HmacSha256(absl::StrCat("AWS4", credentials.secret_access_key), date);
@@ -149,8 +147,8 @@ HeaderList SignSigV4(const SigV4Credentials& credentials, absl::string_view meth
   }
   added.emplace_back("Authorization",
                      absl::StrCat("AWS4-HMAC-SHA256 Credential=", credentials.access_key_id, "/",
-                                  scope, ", SignedHeaders=", signed_headers,
-                                  ", Signature=", absl::BytesToHexString(HmacSha256(key, to_sign))));
+                                  scope, ", SignedHeaders=", signed_headers, ", Signature=",
+                                  absl::BytesToHexString(HmacSha256(key, to_sign))));
   return added;
 }
 

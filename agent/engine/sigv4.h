@@ -29,9 +29,8 @@ struct SigV4Credentials {
 // is among them): X-Amz-Date, X-Amz-Content-Sha256 for s3, X-Amz-Security-Token with a
 // session token, and Authorization. Every header given is signed, but for those that
 // proxies and our own transport change (Connection, User-Agent, Accept-Encoding...).
-HeaderList SignSigV4(const SigV4Credentials& credentials, absl::string_view method,
-                     const Url& url, const HeaderList& headers, absl::string_view body,
-                     absl::Time now);
+HeaderList SignSigV4(const SigV4Credentials& credentials, absl::string_view method, const Url& url,
+                     const HeaderList& headers, absl::string_view body, absl::Time now);
 
 // For tests and messages: the canonical request of the above.
 std::string SigV4CanonicalRequest(absl::string_view service, absl::string_view method,

@@ -61,8 +61,7 @@ Parts Split(absl::string_view text) {
     parts.query = text.substr(at + 1);
     text = text.substr(0, at);
   }
-  if (size_t at = text.find(':');
-      at != absl::string_view::npos && IsScheme(text.substr(0, at))) {
+  if (size_t at = text.find(':'); at != absl::string_view::npos && IsScheme(text.substr(0, at))) {
     parts.scheme = text.substr(0, at);
     text.remove_prefix(at + 1);
   }
@@ -108,8 +107,7 @@ absl::Status ParseAuthority(absl::string_view authority, Url& url) {
   url.port = url.scheme == "https" ? 443 : 80;
   const size_t colon = authority.rfind(':');
   const size_t bracket = authority.rfind(']');
-  if (colon != absl::string_view::npos &&
-      (bracket == absl::string_view::npos || colon > bracket)) {
+  if (colon != absl::string_view::npos && (bracket == absl::string_view::npos || colon > bracket)) {
     host = authority.substr(0, colon);
     const absl::string_view port = authority.substr(colon + 1);
     uint32_t number = 0;
@@ -145,8 +143,8 @@ std::string RemoveDotSegments(absl::string_view path) {
 absl::Status SetScheme(absl::string_view scheme, Url& url) {
   url.scheme = absl::AsciiStrToLower(scheme);
   if (url.scheme == "http" || url.scheme == "https") return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("the URL's scheme is '", url.scheme.substr(0, 20), "'; http and https are known"));
+  return absl::InvalidArgumentError(absl::StrCat("the URL's scheme is '", url.scheme.substr(0, 20),
+                                                 "'; http and https are known"));
 }
 
 }  // namespace
@@ -157,7 +155,8 @@ absl::StatusOr<Url> ParseUrl(absl::string_view text) {
   }
   const Parts parts = Split(absl::StripAsciiWhitespace(text));
   if (!parts.scheme.has_value() || !parts.authority.has_value()) {
-    return absl::InvalidArgumentError("the URL is not absolute: it must begin with http:// or https://");
+    return absl::InvalidArgumentError(
+        "the URL is not absolute: it must begin with http:// or https://");
   }
   Url url;
   ABSL_RETURN_IF_ERROR(SetScheme(*parts.scheme, url));
@@ -187,8 +186,8 @@ absl::StatusOr<Url> ResolveUrl(const Url& base, absl::string_view reference) {
     if (path[0] == '/') {
       url.path = RemoveDotSegments(path);
     } else {
-      url.path = RemoveDotSegments(
-          absl::StrCat(base.path.substr(0, base.path.rfind('/') + 1), path));
+      url.path =
+          RemoveDotSegments(absl::StrCat(base.path.substr(0, base.path.rfind('/') + 1), path));
     }
     url.query.reset();
   }

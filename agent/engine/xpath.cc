@@ -70,8 +70,8 @@ class CompiledXPath : public XPath {
   absl::StatusOr<XPathValue> Evaluate(const XPathDocument& document) const override {
     Silence();
     xmlDocPtr doc = static_cast<const Document&>(document).doc();
-    std::unique_ptr<xmlXPathContext, void (*)(xmlXPathContextPtr)> context(
-        xmlXPathNewContext(doc), xmlXPathFreeContext);
+    std::unique_ptr<xmlXPathContext, void (*)(xmlXPathContextPtr)> context(xmlXPathNewContext(doc),
+                                                                           xmlXPathFreeContext);
     if (context == nullptr) return absl::ResourceExhaustedError("no memory for an XPath");
     context->error = IgnoreStructured;
     context->opLimit = DefaultEngineLimits().xpath_operations;
@@ -163,18 +163,17 @@ absl::StatusOr<std::unique_ptr<XPathDocument>> XPathDocument::Parse(
     parser->sax->entityDecl = nullptr;
     parser->sax->unparsedEntityDecl = nullptr;
     parser->sax->attributeDecl = nullptr;
-    xmlDocPtr doc =
-        xmlCtxtReadMemory(parser.get(), text.data(), size, nullptr, nullptr,
-                          XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+    xmlDocPtr doc = xmlCtxtReadMemory(parser.get(), text.data(), size, nullptr, nullptr,
+                                      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
     if (doc == nullptr) {
       return absl::InvalidArgumentError(
           absl::StrCat("the body is not well-formed XML: ", Reason(&parser->lastError)));
     }
     return std::make_unique<Document>(doc);
   }
-  htmlDocPtr doc = htmlReadMemory(text.data(), size, nullptr, "UTF-8",
-                                  HTML_PARSE_RECOVER | HTML_PARSE_NONET | HTML_PARSE_NOERROR |
-                                      HTML_PARSE_NOWARNING);
+  htmlDocPtr doc = htmlReadMemory(
+      text.data(), size, nullptr, "UTF-8",
+      HTML_PARSE_RECOVER | HTML_PARSE_NONET | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING);
   if (doc == nullptr) return absl::InvalidArgumentError("the body is not HTML");
   return std::make_unique<Document>(doc);
 }
@@ -183,8 +182,8 @@ absl::StatusOr<std::shared_ptr<const XPath>> XPath::Compile(absl::string_view te
   InitLibrary();
   Silence();
   if (text.empty() || text.size() > DefaultEngineLimits().xpath_bytes) {
-    return absl::InvalidArgumentError(absl::StrCat("an XPath has 1 to ",
-                                                   DefaultEngineLimits().xpath_bytes, " bytes"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("an XPath has 1 to ", DefaultEngineLimits().xpath_bytes, " bytes"));
   }
   std::unique_ptr<xmlXPathContext, void (*)(xmlXPathContextPtr)> context(
       xmlXPathNewContext(nullptr), xmlXPathFreeContext);
@@ -194,9 +193,8 @@ absl::StatusOr<std::shared_ptr<const XPath>> XPath::Compile(absl::string_view te
   xmlXPathCompExprPtr expr =
       xmlXPathCtxtCompile(context.get(), reinterpret_cast<const xmlChar*>(expression.c_str()));
   if (expr == nullptr) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", text, "' is not a valid XPath 1.0 expression: ",
-                     Reason(&context->lastError)));
+    return absl::InvalidArgumentError(absl::StrCat(
+        "'", text, "' is not a valid XPath 1.0 expression: ", Reason(&context->lastError)));
   }
   return std::make_shared<const CompiledXPath>(expr);
 }

@@ -154,8 +154,7 @@ class Bench {
   void Print() {
     MutexLock lock(&mu_);
     std::printf("%.1f checks/s\n", counted_ / options_.seconds);
-    std::printf("checks %llu failed %llu poor %.3f %%\n",
-                static_cast<unsigned long long>(counted_),
+    std::printf("checks %llu failed %llu poor %.3f %%\n", static_cast<unsigned long long>(counted_),
                 static_cast<unsigned long long>(failed_),
                 counted_ == 0 ? 0.0 : 100.0 * poor_ / counted_);
     std::printf("total p50 %u us p99 %u us\n", Percentile(totals_, 0.5), Percentile(totals_, 0.99));
@@ -181,7 +180,7 @@ class Bench {
   CondVar changed_;
   uint32_t running_ = 0;
   uint64_t counted_ ABSL_GUARDED_BY(mu_) = 0, failed_ ABSL_GUARDED_BY(mu_) = 0,
-           poor_ ABSL_GUARDED_BY(mu_) = 0;
+                    poor_ ABSL_GUARDED_BY(mu_) = 0;
   std::vector<uint32_t> totals_ ABSL_GUARDED_BY(mu_), errors_ ABSL_GUARDED_BY(mu_);
   std::map<std::string, uint64_t> reasons_ ABSL_GUARDED_BY(mu_);
 };

@@ -17,15 +17,15 @@ namespace {
 using ::testing::HasSubstr;
 
 TransferResult Rich() {
-  TransferResult result = Respond(
-      200,
-      R"({"id": 7, "name": "chair", "price": 12.5, "none": null, "ok": true,
+  TransferResult result =
+      Respond(200,
+              R"({"id": 7, "name": "chair", "price": 12.5, "none": null, "ok": true,
           "items": [{"sku": "a"}, {"sku": "b"}], "tags": ["x", "y"], "empty": []})",
-      {{"Content-Type", "application/json"},
-       {"X-Count", "12"},
-       {"Via", "a"},
-       {"via", "b"},
-       {"Set-Cookie", "sid=abc; Path=/"}});
+              {{"Content-Type", "application/json"},
+               {"X-Count", "12"},
+               {"Via", "a"},
+               {"via", "b"},
+               {"Set-Cookie", "sid=abc; Path=/"}});
   result.tls_version = "TLSv1.3";
   result.tls_cipher = "TLS_AES_256_GCM_SHA384";
   result.wire_body_bytes = 40;
@@ -41,13 +41,12 @@ TransferResult Rich() {
   return result;
 }
 
-v1::Attempt Judge1(const TransferResult& answer, const std::string& subject,
-                   const std::string& argument, const std::string& op,
-                   const std::string& operand) {
+v1::Attempt JudgeOne(const TransferResult& answer, const std::string& subject,
+                   const std::string& argument, const std::string& op, const std::string& operand) {
   Bench bench([&](const TransferRequest&) { return answer; });
-  return bench.Run(absl::StrCat("steps { expect { subject: ", subject, " argument: ",
-                                ToText(Json(argument)), " operations { operator: ", op,
-                                " operand_json: ", ToText(Json(operand)), " } } }"));
+  return bench.Run(absl::StrCat(
+      "steps { expect { subject: ", subject, " argument: ", ToText(Json(argument)),
+      " operations { operator: ", op, " operand_json: ", ToText(Json(operand)), " } } }"));
 }
 
 struct Case {
@@ -62,7 +61,7 @@ class AssertionTest : public ::testing::TestWithParam<Case> {};
 
 TEST_P(AssertionTest, IsJudged) {
   const Case& c = GetParam();
-  const v1::Attempt attempt = Judge1(Rich(), c.subject, c.argument, c.op, c.operand);
+  const v1::Attempt attempt = JudgeOne(Rich(), c.subject, c.argument, c.op, c.operand);
   EXPECT_EQ(attempt.outcome(), c.passes ? v1::Outcome::PASSED : v1::Outcome::FAILED)
       << c.subject << " " << c.argument << " " << c.op << " " << c.operand << ": "
       << attempt.ShortDebugString();
@@ -71,17 +70,17 @@ TEST_P(AssertionTest, IsJudged) {
   EXPECT_EQ(attempt.assertions_failed(), c.passes ? 0u : 1u);
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Status, AssertionTest,
-    ::testing::Values(Case{"status", "", "is", "200", true}, Case{"status", "", "is", "201", false},
-                      Case{"status", "", "is", "\"2xx\"", true},
-                      Case{"status", "", "is", "\"4XX\"", false},
-                      Case{"status", "", "is_not", "\"5xx\"", true},
-                      Case{"status", "", "one_of", "[201, \"2xx\"]", true},
-                      Case{"status", "", "one_of", "[201, 404]", false},
-                      Case{"status", "", "is", "\"200\"", true},
-                      Case{"status", "", "at_least", "200", true},
-                      Case{"status", "", "below", "200", false}));
+INSTANTIATE_TEST_SUITE_P(Status, AssertionTest,
+                         ::testing::Values(Case{"status", "", "is", "200", true},
+                                           Case{"status", "", "is", "201", false},
+                                           Case{"status", "", "is", "\"2xx\"", true},
+                                           Case{"status", "", "is", "\"4XX\"", false},
+                                           Case{"status", "", "is_not", "\"5xx\"", true},
+                                           Case{"status", "", "one_of", "[201, \"2xx\"]", true},
+                                           Case{"status", "", "one_of", "[201, 404]", false},
+                                           Case{"status", "", "is", "\"200\"", true},
+                                           Case{"status", "", "at_least", "200", true},
+                                           Case{"status", "", "below", "200", false}));
 
 INSTANTIATE_TEST_SUITE_P(
     Header, AssertionTest,
@@ -128,8 +127,7 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"json", "$.items[*].nope", "exists", "false", true},
         Case{"json", "$.items[*].nope", "count", "0", true},
         Case{"json", "$.tags", "contains", "\"x\"", true},
-        Case{"json", "$.empty", "exists", "true", true},
-        Case{"json", "$.ok", "is", "true", true},
+        Case{"json", "$.empty", "exists", "true", true}, Case{"json", "$.ok", "is", "true", true},
         Case{"json", "$.ok", "type", "\"boolean\"", true},
         Case{"json", "$.id", "type", "\"integer\"", true},
         Case{"json", "$.price", "type", "\"integer\"", false},
@@ -144,12 +142,11 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Case{"body", "", "contains", "\"chair\"", true},
         Case{"body", "", "matches", "\"\\\"id\\\": [0-9]+\"", true},
-        Case{"body", "", "is", "\"chair\"", false},
-        Case{"time", "total", "below", "1161", true}, Case{"time", "total", "below", "1160", false},
+        Case{"body", "", "is", "\"chair\"", false}, Case{"time", "total", "below", "1161", true},
+        Case{"time", "total", "below", "1160", false},
         Case{"time", "first_byte", "at_most", "1000", true},
-        Case{"time", "tls", "below", "1000000", false},
-        Case{"size", "wire", "is", "40", true}, Case{"size", "decoded", "above", "40", true},
-        Case{"redirects", "", "is", "0", true},
+        Case{"time", "tls", "below", "1000000", false}, Case{"size", "wire", "is", "40", true},
+        Case{"size", "decoded", "above", "40", true}, Case{"redirects", "", "is", "0", true},
         Case{"http_version", "", "is", "\"1.1\"", true},
         Case{"http_version", "", "at_least", "2", false},
         Case{"certificate", "days_left", "is", "20", true},
@@ -160,18 +157,18 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"certificate", "san", "not_contains", "\"shop.example\"", false},
         Case{"certificate", "san", "count", "2", true},
         Case{"certificate", "fingerprint", "is", "\"00ff\"", true},
-        Case{"ip", "", "is", "\"127.0.0.1\"", true},
-        Case{"cookie", "sid", "is", "\"abc\"", true}, Case{"cookie", "sid", "is", "\"x\"", false},
+        Case{"ip", "", "is", "\"127.0.0.1\"", true}, Case{"cookie", "sid", "is", "\"abc\"", true},
+        Case{"cookie", "sid", "is", "\"x\"", false},
         Case{"cookie", "nope", "exists", "false", true},
         Case{"tls", "version", "is", "\"1.3\"", true},
         Case{"tls", "version", "at_least", "1.2", true},
         Case{"tls", "cipher", "contains", "\"GCM\"", true}));
 
 TEST(XPathAssertionTest, LooksAtTheFirstNodeAndCountsAll) {
-  const TransferResult page =
-      Respond(200, "<html><title>Shop</title><li>3</li><li>4</li>", {{"Content-Type", "text/html"}});
+  const TransferResult page = Respond(200, "<html><title>Shop</title><li>3</li><li>4</li>",
+                                      {{"Content-Type", "text/html"}});
   const auto outcome = [&](const char* path, const char* op, const char* operand) {
-    return Judge1(page, "xpath", path, op, operand).outcome();
+    return JudgeOne(page, "xpath", path, op, operand).outcome();
   };
   EXPECT_EQ(outcome("//title", "is", "\"Shop\""), v1::Outcome::PASSED);
   EXPECT_EQ(outcome("//title", "contains", "\"Market\""), v1::Outcome::FAILED);
@@ -186,7 +183,7 @@ TEST(XPathAssertionTest, LooksAtTheFirstNodeAndCountsAll) {
 TEST(BadBodyTest, WhatIsNotJsonFailsEvenItsAbsence) {
   const TransferResult page = Respond(200, "<html>");
   for (const char* op : {"exists", "is_not"}) {
-    const v1::Attempt attempt = Judge1(page, "json", "$.x", op, "false");
+    const v1::Attempt attempt = JudgeOne(page, "json", "$.x", op, "false");
     EXPECT_EQ(attempt.outcome(), v1::Outcome::FAILED);
     EXPECT_THAT(attempt.assertions(0).actual(), HasSubstr("not valid JSON"));
   }
@@ -194,7 +191,7 @@ TEST(BadBodyTest, WhatIsNotJsonFailsEvenItsAbsence) {
 
 TEST(BoundTest, WhatCannotBeEvaluatedIsInconclusiveNeverPassed) {
   const std::string deep = std::string(100, '[') + std::string(100, ']');
-  const v1::Attempt attempt = Judge1(Respond(200, deep), "json", "$", "exists", "true");
+  const v1::Attempt attempt = JudgeOne(Respond(200, deep), "json", "$", "exists", "true");
   EXPECT_EQ(attempt.outcome(), v1::Outcome::INCONCLUSIVE);
   EXPECT_EQ(attempt.reason(), v1::FailureReason::cannot_evaluate);
   EXPECT_EQ(attempt.assertions_unjudged(), 1u);
@@ -204,7 +201,7 @@ TEST(BoundTest, WhatCannotBeEvaluatedIsInconclusiveNeverPassed) {
 
 TEST(BoundTest, ARegressionGateIsStillLearning) {
   const v1::Attempt attempt =
-      Judge1(Respond(200), "time", "total", "regression", R"({"at_most_percent":20})");
+      JudgeOne(Respond(200), "time", "total", "regression", R"({"at_most_percent":20})");
   EXPECT_EQ(attempt.outcome(), v1::Outcome::INCONCLUSIVE);
   EXPECT_EQ(attempt.reason(), v1::FailureReason::learning);
 }
@@ -212,7 +209,7 @@ TEST(BoundTest, ARegressionGateIsStillLearning) {
 TEST(BoundTest, AssertionTextIsBoundedAndUtf8) {
   std::string body(100'000, 'x');
   body[10] = '\xff';
-  const v1::Attempt attempt = Judge1(Respond(200, body), "body", "", "is", "\"y\"");
+  const v1::Attempt attempt = JudgeOne(Respond(200, body), "body", "", "is", "\"y\"");
   const std::string& actual = attempt.assertions(0).actual();
   EXPECT_LE(actual.size(), DefaultEngineLimits().assertion_text_bytes);
   EXPECT_THAT(actual, HasSubstr("\\xff"));
@@ -220,18 +217,18 @@ TEST(BoundTest, AssertionTextIsBoundedAndUtf8) {
 }
 
 TEST(TextTest, AnAssertionSaysWhatWasExpectedAndWhatWas) {
-  v1::Assertion told = Judge1(Rich(), "json", "$.id", "is", "8").assertions(0);
+  v1::Assertion told = JudgeOne(Rich(), "json", "$.id", "is", "8").assertions(0);
   EXPECT_EQ(told.subject(), "json $.id");
   EXPECT_EQ(told.operator_(), "is");
   EXPECT_EQ(told.expected(), "8");
   EXPECT_EQ(told.actual(), "7");
-  told = Judge1(Rich(), "time", "total", "below", "500").assertions(0);
+  told = JudgeOne(Rich(), "time", "total", "below", "500").assertions(0);
   EXPECT_EQ(told.subject(), "time total");
   EXPECT_EQ(told.expected(), "500us");
   EXPECT_EQ(told.actual(), "1.16ms");
-  told = Judge1(Rich(), "header", "x-none", "is", "\"1\"").assertions(0);
+  told = JudgeOne(Rich(), "header", "x-none", "is", "\"1\"").assertions(0);
   EXPECT_EQ(told.actual(), "absent");
-  told = Judge1(Rich(), "cookie", "sid", "is", "\"x\"").assertions(0);
+  told = JudgeOne(Rich(), "cookie", "sid", "is", "\"x\"").assertions(0);
   EXPECT_EQ(told.actual(), "***");
 }
 

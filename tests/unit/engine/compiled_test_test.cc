@@ -43,16 +43,18 @@ TEST(CompileTest, NamesTheFieldThatCannotBeRun) {
 TEST(CompileTest, KeepsOnlySecretsThatAreUsed) {
   ASSERT_OK_AND_ASSIGN(auto test, CompileTest(MakeTest(R"(
     secrets { name: "A" agent_provided: true } secrets { name: "B" agent_provided: true }
-    steps { http { headers { name: "X" value: "{{ B }}" } } })"), {}));
+    steps { http { headers { name: "X" value: "{{ B }}" } } })"),
+                                              {}));
   EXPECT_THAT(test->secrets, ElementsAre("B"));
 }
 
 TEST(CompileTest, BindsFilesByDigest) {
-  v1::Test test = MakeTest("files { path: 'ca.pem' sha256: 'd' } steps { http { tls { verify: true "
-                           "ca: 'ca.pem' } } }");
+  v1::Test test = MakeTest(
+      "files { path: 'ca.pem' sha256: 'd' } steps { http { tls { verify: true "
+      "ca: 'ca.pem' } } }");
   EXPECT_THAT(CompileTest(test, {}), StatusIs(absl::StatusCode::kInvalidArgument));
-  ASSERT_OK_AND_ASSIGN(
-      auto compiled, CompileTest(test, {{"d", std::make_shared<const std::string>("PEM")}}));
+  ASSERT_OK_AND_ASSIGN(auto compiled,
+                       CompileTest(test, {{"d", std::make_shared<const std::string>("PEM")}}));
   EXPECT_EQ(*compiled->steps[0].tls.ca, "PEM");
 }
 

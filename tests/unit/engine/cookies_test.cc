@@ -51,13 +51,14 @@ TEST(CookieTest, IgnoresWhatIsNoCookieOrNotTheHosts) {
   EXPECT_FALSE(ParseSetCookie("a=1; Domain=example", At("http://h.example/"), kNow));
   EXPECT_FALSE(ParseSetCookie("a=1; Domain=0.0.1", At("http://127.0.0.1/"), kNow));
   EXPECT_FALSE(ParseSetCookie("a=1; Secure", At("http://h/"), kNow).has_value());
-  const std::string large = absl::StrCat("a=", std::string(DefaultEngineLimits().cookie_bytes, 'x'));
+  const std::string large =
+      absl::StrCat("a=", std::string(DefaultEngineLimits().cookie_bytes, 'x'));
   EXPECT_FALSE(ParseSetCookie(large, At("http://h/"), kNow).has_value());
 }
 
 TEST(CookieDateTest, ReadsTheFormsThatServersSend) {
-  const absl::Time expected = absl::FromCivil(absl::CivilSecond(1994, 11, 6, 8, 49, 37),
-                                              absl::UTCTimeZone());
+  const absl::Time expected =
+      absl::FromCivil(absl::CivilSecond(1994, 11, 6, 8, 49, 37), absl::UTCTimeZone());
   for (const char* text : {"Sun, 06 Nov 1994 08:49:37 GMT", "Sunday, 06-Nov-94 08:49:37 GMT",
                            "Sun Nov  6 08:49:37 1994", "6 nov 1994 8:49:37"}) {
     EXPECT_EQ(ParseCookieDate(text), expected) << text;
@@ -85,9 +86,9 @@ TEST(CookieJarTest, SendsOnlyWhereACookieBelongs) {
                             "deep=3; Path=/a", "safe=4; Secure; Path=/"}) {
     jar.Store(*ParseSetCookie(field, from, kNow), kNow);
   }
-  EXPECT_THAT(jar.For(At("https://www.shop.example/a/x"), kNow),
-              ElementsAre(Pair("deep", "3"), Pair("host", "1"), Pair("wide", "2"),
-                          Pair("safe", "4")));
+  EXPECT_THAT(
+      jar.For(At("https://www.shop.example/a/x"), kNow),
+      ElementsAre(Pair("deep", "3"), Pair("host", "1"), Pair("wide", "2"), Pair("safe", "4")));
   EXPECT_THAT(jar.For(At("http://www.shop.example/"), kNow),
               ElementsAre(Pair("host", "1"), Pair("wide", "2")));
   EXPECT_THAT(jar.For(At("https://other.shop.example/"), kNow), ElementsAre(Pair("wide", "2")));

@@ -157,9 +157,9 @@ TEST_F(EngineTest, ARequestReachesTheServerAsRendered) {
     body = absl::StrContains(head, "X-Who: me\r\n") ? connection.ReadBytes(12) : "no header";
     connection.Write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
   });
-  const v1::Attempt attempt = Run(Job(absl::StrCat(
-      R"(vars { name: "who" json: "\"me\"" } )",
-      Get("/post", R"(method: "POST" headers { name: "X-Who" value: "{{ who }}" }
+  const v1::Attempt attempt = Run(
+      Job(absl::StrCat(R"(vars { name: "who" json: "\"me\"" } )",
+                       Get("/post", R"(method: "POST" headers { name: "X-Who" value: "{{ who }}" }
                       body { json: "{ \"who\": \"{{ who }}\" }" })"))));
   EXPECT_EQ(attempt.outcome(), v1::Outcome::PASSED) << attempt.ShortDebugString();
   EXPECT_THAT(body, HasSubstr(R"({"who":"me"})"));
@@ -175,12 +175,13 @@ TEST_F(EngineTest, ARedirectLoopEndsAtItsLimit) {
 TEST_F(EngineTest, ALargeAnswerIsJudgedToo) {
   const std::string document = absl::StrCat("[\"", std::string(300'000, 'x'), "\",7]");
   server_->On("/large", [&](ScriptedConnection& connection, const std::string&) {
-    connection.Write(absl::StrCat("HTTP/1.1 200 OK\r\nContent-Length: ", document.size(),
-                                  "\r\n\r\n", document));
+    connection.Write(
+        absl::StrCat("HTTP/1.1 200 OK\r\nContent-Length: ", document.size(), "\r\n\r\n", document));
   });
   const v1::Attempt attempt = Run(Job(absl::StrCat(
       "steps { http { url: '", server_->Url("/large"), "' body_limit_bytes: 1000000 } ",
-      "expect { subject: json argument: '$[1]' operations { operator: is operand_json: '7' } } }")));
+      "expect { subject: json argument: '$[1]' operations { operator: is operand_json: '7' } } "
+      "}")));
   EXPECT_EQ(attempt.outcome(), v1::Outcome::PASSED) << attempt.ShortDebugString();
 }
 

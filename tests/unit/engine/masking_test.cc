@@ -69,15 +69,24 @@ TEST(MaskerTest, WithoutSecretsATextStays) {
 TEST(CleanTextTest, EscapesControlsAndBytesThatAreNotUtf8) {
   EXPECT_EQ(CleanText("a\x01\x7f\xff\r\n\tb", 100), "a\\x01\\x7f\\xff\\x0d\n\tb");
   EXPECT_EQ(CleanText("\xC3\xA9", 100), "\xC3\xA9");
-  EXPECT_EQ(CleanText("\xC2\x9B" "31m", 100), "\\xc2\\x9b31m");
+  EXPECT_EQ(CleanText("\xC2\x9B"
+                      "31m",
+                      100),
+            "\\xc2\\x9b31m");
   EXPECT_EQ(CleanText(absl::string_view("\0x", 2), 100), "\\x00x");
 }
 
 TEST(CleanTextTest, CutsBetweenCharactersAndSaysSo) {
   EXPECT_EQ(CleanText("abcdef", 6), "abcdef");
   EXPECT_EQ(CleanText("abcdefg", 6), "abc...");
-  EXPECT_EQ(CleanText("ab\xC3\xA9" "defg", 6), "ab...");
-  EXPECT_EQ(CleanText("ab\xC3\xA9" "defg", 3, false), "ab");
+  EXPECT_EQ(CleanText("ab\xC3\xA9"
+                      "defg",
+                      6),
+            "ab...");
+  EXPECT_EQ(CleanText("ab\xC3\xA9"
+                      "defg",
+                      3, false),
+            "ab");
   EXPECT_EQ(CleanText("\xff\xff", 6, false), "\\xff");
 }
 

@@ -20,8 +20,8 @@ const absl::Time kDay =
     absl::FromCivil(absl::CivilSecond(2015, 8, 30, 12, 36, 0), absl::UTCTimeZone());
 
 Url Example(std::string path, std::optional<std::string> query = std::nullopt) {
-  return Url{"https", std::nullopt, "example.amazonaws.com", 443, std::move(path),
-             std::move(query)};
+  return Url{"https", std::nullopt,    "example.amazonaws.com",
+             443,     std::move(path), std::move(query)};
 }
 
 std::string Field(const HeaderList& fields, absl::string_view name) {
@@ -75,10 +75,10 @@ TEST(SigV4Test, EncodesAndNormalisesThePath) {
 }
 
 TEST(SigV4Test, TrimsHeaderValues) {
-  EXPECT_EQ(Signature(SignSigV4(kExample, "GET", Example("/"),
-                                {{"My-Header1", " value1"}, {"My-Header2", " \"a   b   c\""}}, "",
-                                kDay)),
-            "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736");
+  EXPECT_EQ(
+      Signature(SignSigV4(kExample, "GET", Example("/"),
+                          {{"My-Header1", " value1"}, {"My-Header2", " \"a   b   c\""}}, "", kDay)),
+      "acc3ed3afb60bb290fc8d2dd0098b9911fcaa05412b367055dee359757a9c736");
 }
 
 TEST(SigV4Test, SignsTheIamExample) {
@@ -112,11 +112,11 @@ TEST(SigV4Test, ASessionTokenIsSentAndSigned) {
 }
 
 TEST(SigV4Test, WhatTheTransportChangesIsNotSigned) {
-  EXPECT_THAT(Field(SignSigV4(kExample, "GET", Example("/"),
-                              {{"User-Agent", "x"}, {"Connection", "close"}, {"Accept", "*/*"}},
-                              "", kDay),
-                    "authorization"),
-              HasSubstr("SignedHeaders=accept;host;x-amz-date,"));
+  EXPECT_THAT(
+      Field(SignSigV4(kExample, "GET", Example("/"),
+                      {{"User-Agent", "x"}, {"Connection", "close"}, {"Accept", "*/*"}}, "", kDay),
+            "authorization"),
+      HasSubstr("SignedHeaders=accept;host;x-amz-date,"));
 }
 
 }  // namespace

@@ -62,11 +62,11 @@ class Bench {
     job.row = row;
     job.columns = columns;
     job.seed = 7;
-    auto attempt = std::make_shared<Attempt>(&services, std::move(job), quality,
-                                             [this](v1::Attempt result) {
-                                               PICKET_CHECK(!ended.has_value());
-                                               ended = std::move(result);
-                                             });
+    auto attempt =
+        std::make_shared<Attempt>(&services, std::move(job), quality, [this](v1::Attempt result) {
+          PICKET_CHECK(!ended.has_value());
+          ended = std::move(result);
+        });
     attempt->Start();
     return attempt;
   }
@@ -86,6 +86,13 @@ class Bench {
   v1::Quality quality;
   std::optional<v1::Attempt> ended;
 };
+
+inline constexpr char kIs200[] =
+    "expect { subject: status operations { operator: is operand_json: '200' } }";
+
+inline FakeLoop::Script Always(TransferResult result) {
+  return [result](const TransferRequest&) { return result; };
+}
 
 inline std::string HeaderOf(const TransferRequest& request, absl::string_view name) {
   return JoinedHeader(request.headers, name).value_or("(none)");

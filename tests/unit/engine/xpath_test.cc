@@ -52,8 +52,7 @@ TEST(XPathTest, ReadsXmlStrictly) {
               ElementsAre("1"));
   EXPECT_THAT(Nodes(Find("/x:a/x:b", "<x:a xmlns:x='urn:x'><x:b>1</x:b></x:a>", "text/xml")),
               ElementsAre("1"));
-  EXPECT_THAT(Find("/a", "<a><b></a>", "text/xml"),
-              StatusIs(absl::StatusCode::kInvalidArgument));
+  EXPECT_THAT(Find("/a", "<a><b></a>", "text/xml"), StatusIs(absl::StatusCode::kInvalidArgument));
   EXPECT_THAT(Find("/a", "", "text/xml"), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 
