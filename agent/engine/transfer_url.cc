@@ -1,6 +1,7 @@
 #include "agent/engine/transfer_url.h"
 
 #include <curl/curl.h>
+#include <locale.h>
 
 #include <memory>
 #include <utility>
@@ -15,8 +16,24 @@
 namespace picket {
 namespace {
 
+// libidn2 reads names in the locale's encoding, and a program starts in "C". For this
+// thread and scope alone: setlocale would change it under other threads.
+class Utf8Locale {
+ public:
+  Utf8Locale() : before_(uselocale(Utf8())) {}
+  ~Utf8Locale() { uselocale(before_); }
+
+ private:
+  static locale_t Utf8() {
+    static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", static_cast<locale_t>(nullptr));
+    return utf8;
+  }
+  const locale_t before_;
+};
+
 // The host in its IDNA form (RFC 5891), by libcurl and libidn2.
 absl::StatusOr<std::string> AsciiHost(absl::string_view url) {
+  const Utf8Locale utf8;
   std::unique_ptr<CURLU, void (*)(CURLU*)> parsed(curl_url(), curl_url_cleanup);
   char* host = nullptr;
   if (curl_url_set(parsed.get(), CURLUPART_URL, std::string(url).c_str(), 0) != CURLUE_OK ||

@@ -7,7 +7,8 @@
 namespace picket {
 namespace {
 
-constexpr char kAlphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
+// In the order of their bytes, so that ids sort as their numbers do.
+constexpr char kAlphabet[] = "234567abcdefghijklmnopqrstuvwxyz";
 constexpr int64_t kIdEpochMillis = 1'577'836'800'000;  // 2020-01-01T00:00:00Z
 constexpr size_t kSlugMax = 100;
 
@@ -18,7 +19,7 @@ std::string NewRunId(absl::Time now, Random& random) {
   const uint64_t millis = since < 0 ? 0 : static_cast<uint64_t>(since) & ((1ULL << 44) - 1);
   const uint64_t chance = random.Next() >> 28;  // 36 bits
   const unsigned __int128 bits = (static_cast<unsigned __int128>(millis) << 36) | chance;
-  std::string id(16, 'a');
+  std::string id(16, '2');
   for (int i = 0; i < 16; ++i) {
     id[i] = kAlphabet[static_cast<unsigned>(bits >> (75 - 5 * i)) & 31];
   }

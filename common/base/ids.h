@@ -14,7 +14,7 @@
 
 namespace picket {
 
-// A run id: 16 characters of a-z2-7 (RFC 4648 base32, lower case), 80 bits:
+// A run id: 16 characters of 2-7a-z, five bits each in the order of their bytes, 80 bits:
 // 44 bits of milliseconds since 2020-01-01, then 36 of chance; so ids sort by time.
 std::string NewRunId(absl::Time now, Random& random);
 bool IsRunId(absl::string_view id);

@@ -85,7 +85,7 @@ std::string EncodeNumbers(const std::vector<uint32_t>& numbers) {
   int64_t end = 0;
   for (size_t i = 0; i < numbers.size();) {
     size_t next = i + 1;
-    while (next < numbers.size() && numbers[next] == numbers[next - 1] + 1) ++next;
+    while (next < numbers.size() && numbers[next] == uint64_t{numbers[next - 1]} + 1) ++next;
     PutVarint(Zigzag(static_cast<int64_t>(numbers[i]) - end), out);
     PutVarint(next - i - 1, out);
     end = static_cast<int64_t>(numbers[next - 1]) + 1;

@@ -4,7 +4,6 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
 
 #include "cli/report.h"
 #include "cli/run_end.h"
@@ -20,7 +19,7 @@ using testing_support::CannedRun;
 using testing_support::FakeWorld;
 
 void ExpectGolden(const std::string& name, const std::string& text) {
-  const std::string path = std::filesystem::path(__FILE__).parent_path() / name;
+  const std::string path = std::string(PICKET_SOURCE_DIR "/tests/golden/cli/") + std::string(name);
   if (std::getenv("PICKET_UPDATE_GOLDEN") != nullptr) ASSERT_OK(WriteFileAtomically(path, text));
   ASSERT_OK_AND_ASSIGN(const std::string golden, ReadFile(path, 1 << 20));
   EXPECT_EQ(text, golden) << "in " << path;
