@@ -162,7 +162,8 @@ void Transfer::JudgeError(CURLcode code) {
   if (refused_again_) {
     if (head_.begun() || code == CURLE_HTTP2_STREAM) {
       set(Reason::protocol_error, absl::StrCat(Peer(), " broke the response off."));
-    } else if (tls_ != nullptr && tls_->facts().alpn == "h2") {
+    } else if (!claimed_ && !result_.reused) {
+      // On its first connection libcurl tries again for this reason alone.
       set(Reason::protocol_error, absl::StrCat(Peer(), " refused the HTTP/2 stream."));
     } else {
       set(Reason::connect_reset, absl::StrCat(Peer(), " closed the connection before it answered."));

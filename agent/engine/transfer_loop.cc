@@ -104,6 +104,7 @@ class TransferLoopImpl : public TransferLoop {
 
   // What would otherwise stall the first check.
   void Warm() {
+    UseUtf8Locale();
     auto store = SystemStore(options_.ca_file);
     if (!store.ok()) {
       Log(LogLevel::kError, "CA bundle cannot be used", {{"error", std::string(store.status().message())}});

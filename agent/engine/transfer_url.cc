@@ -16,18 +16,12 @@
 namespace picket {
 namespace {
 
-// libidn2 reads names in the locale's encoding, and a program starts in "C". For this
-// thread and scope alone: setlocale would change it under other threads.
 class Utf8Locale {
  public:
-  Utf8Locale() : before_(uselocale(Utf8())) {}
+  Utf8Locale() : before_(uselocale(static_cast<locale_t>(nullptr))) { UseUtf8Locale(); }
   ~Utf8Locale() { uselocale(before_); }
 
  private:
-  static locale_t Utf8() {
-    static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", static_cast<locale_t>(nullptr));
-    return utf8;
-  }
   const locale_t before_;
 };
 
@@ -100,6 +94,11 @@ absl::Status CheckCharacters(absl::string_view url) {
 }
 
 }  // namespace
+
+void UseUtf8Locale() {
+  static const locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", static_cast<locale_t>(nullptr));
+  uselocale(utf8);
+}
 
 absl::StatusOr<UrlTarget> ParseUrlTarget(absl::string_view url) {
   if (absl::Status status = CheckCharacters(url); !status.ok()) return status;

@@ -25,6 +25,11 @@ struct UrlTarget {
 // spaces or control characters.
 absl::StatusOr<UrlTarget> ParseUrlTarget(absl::string_view url);
 
+// libidn2, which reads international names for libcurl, takes them in the locale's
+// encoding, and a program starts in "C". For the calling thread alone: setlocale would
+// change it under other threads.
+void UseUtf8Locale();
+
 struct ProxyTarget {
   bool socks = false;
   std::string host;

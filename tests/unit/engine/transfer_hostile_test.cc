@@ -157,7 +157,7 @@ TEST(TransferHostileTogetherTest, OthersAreUndisturbed) {
   auto server = ScriptedServer::Start();
   TransferRunner runner;
   std::vector<TransferRequest> requests;
-  constexpr absl::Duration kTogether = absl::Seconds(5);
+  constexpr absl::Duration kTogether = absl::Seconds(3);
   for (const HostileCase& hostile : kCases) {
     requests.push_back(Get(server->Url(hostile.path), kTogether));
     requests.back().compressed = true;

@@ -1,0 +1,476 @@
+// A transfer between well-behaved parties: what goes out, what is measured, and which
+// connections are shared.
+
+#include <sys/resource.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/support/scripted_server.h"
+#include "tests/unit/engine/transfer_test_util.h"
+
+namespace picket {
+namespace {
+
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::Ge;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Lt;
+using testing::Not;
+using testing::Pair;
+
+class TransferTest : public testing::Test {
+ protected:
+  TransferTest() : server_(ScriptedServer::Start()) {}
+
+  TransferRequest To(const std::string& path) { return Get(server_->Url(path)); }
+
+  std::unique_ptr<ScriptedServer> server_;
+  TransferRunner runner_;
+};
+
+TEST_F(TransferTest, AnAnswerIsToldWhole) {
+  const TransferResult result = runner_.Run(To("/ok"));
+  EXPECT_EQ(Name(result.reason), "none");
+  EXPECT_EQ(result.message, "");
+  EXPECT_EQ(result.status, 200);
+  EXPECT_EQ(result.http_version, "1.1");
+  EXPECT_EQ(result.status_line, "HTTP/1.1 200 OK");
+  EXPECT_THAT(result.headers, ElementsAre(Pair("Connection", "close"), Pair("Content-Length", "5")));
+  EXPECT_EQ(result.body, "hello");
+  EXPECT_EQ(result.wire_body_bytes, 5u);
+  EXPECT_EQ(result.address, "127.0.0.1");
+  EXPECT_EQ(result.port, server_->port());
+  EXPECT_THAT(result.addresses_tried, ElementsAre("127.0.0.1"));
+  EXPECT_GT(result.bytes_up, 0u);
+  EXPECT_GT(result.bytes_down, 5u);
+  EXPECT_FALSE(result.reused);
+}
+
+TEST_F(TransferTest, NothingGoesOutThatNobodyAskedFor) {
+  const TransferResult result = runner_.Run(To("/echo-head?a=b#fragment"));
+  EXPECT_EQ(result.body, absl::StrCat("GET /echo-head?a=b HTTP/1.1\r\nHost: 127.0.0.1:",
+                                      server_->port(), "\r\nConnection: close\r\n\r\n"));
+  EXPECT_EQ(result.request_head, result.body);
+}
+
+TEST_F(TransferTest, HeadersGoOutInOrderAsGiven) {
+  TransferRequest request = To("/echo-head");
+  request.headers = {{"X-B", "1"}, {"x-a", "2"}, {"X-Empty", ""}, {"Host", "other.example"},
+                     {"Accept", "text/html"}, {"Connection", "keep-alive"}, {"X-B", "3"}};
+  request.compressed = true;
+  EXPECT_EQ(runner_.Run(request).body,
+            "GET /echo-head HTTP/1.1\r\nHost: other.example\r\nX-B: 1\r\nx-a: 2\r\nX-Empty:\r\n"
+            "Accept: text/html\r\nConnection: keep-alive\r\nX-B: 3\r\n"
+            "Accept-Encoding: gzip, deflate, br\r\n\r\n");
+}
+
+TEST_F(TransferTest, PathsGoOutAsTheyAre) {
+  TransferRequest request = To("/echo-head");
+  server_->On("/a/../b//c", [](ScriptedConnection& c, const std::string& head) {
+    c.Write(absl::StrCat("HTTP/1.1 200 OK\r\nContent-Length: ", head.size(), "\r\n\r\n", head));
+  });
+  request.url = server_->Url("/a/../b//c");
+  EXPECT_THAT(runner_.Run(request).body, HasSubstr("GET /a/../b//c HTTP/1.1"));
+}
+
+TEST_F(TransferTest, ABodyGoesOutWithItsLength) {
+  for (const char* method : {"POST", "PUT", "PATCH", "DELETE", "GET", "REPORT"}) {
+    TransferRequest request = To("/echo");
+    request.method = method;
+    request.body = std::string("a\0b", 3);
+    const TransferResult result = runner_.Run(request);
+    EXPECT_EQ(result.body, *request.body) << method << ": " << result.message;
+    EXPECT_THAT(result.headers, testing::Contains(Pair("X-Method", method)));
+    EXPECT_THAT(result.request_head, HasSubstr("Content-Length: 3\r\n"));
+    EXPECT_THAT(result.request_head, Not(HasSubstr("Content-Type")));
+    EXPECT_THAT(result.request_head, Not(HasSubstr("Expect")));
+  }
+}
+
+TEST_F(TransferTest, AnEmptyBodyIsABodyOfLengthZero) {
+  TransferRequest request = To("/echo-head");
+  request.method = "POST";
+  request.body = "";
+  EXPECT_THAT(runner_.Run(request).body, HasSubstr("Content-Length: 0\r\n"));
+}
+
+TEST_F(TransferTest, ALargeBodyGoesOutWhole) {
+  TransferRequest request = To("/echo");
+  request.method = "POST";
+  request.body = std::string(900'000, 'x');
+  const TransferResult result = runner_.Run(request);
+  EXPECT_EQ(Name(result.reason), "none") << result.message;
+  EXPECT_EQ(result.body, *request.body);
+  EXPECT_GE(result.bytes_up, 900'000u);
+}
+
+TEST_F(TransferTest, AServerThatDoesNotReadTimesOutTheSending) {
+  TransferRequest request = To("/never-reads");
+  request.method = "POST";
+  request.body = std::string(32u << 20, 'x');
+  request.timeout = absl::Milliseconds(300);
+  const TransferResult result = runner_.Run(request);
+  EXPECT_EQ(Name(result.reason), "timeout_send") << result.message;
+}
+
+TEST_F(TransferTest, AnEarlyRefusalIsAnAnswer) {
+  TransferRequest request = To("/early-refusal");
+  request.method = "POST";
+  request.body = std::string(200'000, 'x');
+  const TransferResult result = runner_.Run(request);
+  EXPECT_EQ(result.status, 413) << result.message;
+}
+
+TEST_F(TransferTest, HeadHasNoBodyHoweverLongItWouldBe) {
+  TransferRequest request = To("/head");
+  request.method = "HEAD";
+  const TransferResult result = runner_.Run(request);
+  EXPECT_EQ(Name(result.reason), "none") << result.message;
+  EXPECT_THAT(result.headers, ElementsAre(Pair("Content-Length", "1000")));
+  EXPECT_EQ(result.body, "");
+  EXPECT_EQ(runner_.Run(To("/ok")).body, "hello");  // the next one is a GET again
+}
+
+TEST_F(TransferTest, RequestsThatHttpDoesNotAllowAreNotSent) {
+  TransferRequest request = To("/ok");
+  request.headers = {{"X", "a\r\nInjected: b"}};
+  EXPECT_EQ(Name(runner_.Run(request).reason), "request_invalid");
+  request.headers = {{"X Y", "a"}};
+  EXPECT_EQ(Name(runner_.Run(request).reason), "request_invalid");
+  request.headers.clear();
+  request.method = "GET /x HTTP/1.1\r\n";
+  EXPECT_EQ(Name(runner_.Run(request).reason), "request_invalid");
+  for (const char* url : {"", "ftp://127.0.0.1/", "http://", "http:///x", "http://127.0.0.1:99999/",
+                          "http://127.0.0.1:0/", "http://a b/", "http://127.0.0.1/\r\nX: y", "/ok"}) {
+    EXPECT_EQ(Name(runner_.Run(Get(url)).reason), "request_invalid") << url;
+  }
+  EXPECT_EQ(server_->connections(), 0);
+}
+
+TEST_F(TransferTest, ARefusedConnectionIsRefused) {
+  const TransferResult result = runner_.Run(Get(absl::StrCat("http://127.0.0.1:", UnusedPort(), "/")));
+  EXPECT_EQ(Name(result.reason), "connect_refused");
+  EXPECT_THAT(result.message, HasSubstr("127.0.0.1:"));
+  EXPECT_FALSE(result.times.connect.has_value());
+}
+
+TEST_F(TransferTest, ABlackHoleTimesTheConnectionOut) {
+  const BlackHole hole(false);
+  const TransferResult result =
+      runner_.Run(Get(absl::StrCat("http://127.0.0.1:", hole.port(), "/"), absl::Milliseconds(300)));
+  EXPECT_EQ(Name(result.reason), "connect_timeout");
+  EXPECT_THAT(result.addresses_tried, ElementsAre("127.0.0.1"));
+  EXPECT_THAT(result.warnings, ElementsAre("address_unreachable 127.0.0.1"));
+}
+
+TEST_F(TransferTest, ANetworkWithoutARouteIsUnreachable) {
+  // The kernel refuses TCP to a multicast address by itself: no packet leaves.
+  const TransferResult result = runner_.Run(Get("http://224.0.0.1/", absl::Seconds(2)));
+  EXPECT_EQ(Name(result.reason), "connect_unreachable") << result.message;
+}
+
+TEST_F(TransferTest, OutOfFilesIsOurFault) {
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  rlimit none = before;
+  none.rlim_cur = 3;
+  setrlimit(RLIMIT_NOFILE, &none);
+  const TransferResult result = runner_.Run(To("/ok"));
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(Name(result.reason), "agent_resources");
+  EXPECT_TRUE(result.inconclusive);
+  EXPECT_EQ(Name(runner_.Run(To("/ok")).reason), "none");
+}
+
+TEST_F(TransferTest, PhasesAreTheServersOwn) {
+  for (int i = 0; i < 5; ++i) {
+    const TransferResult first = runner_.Run(To("/delay-50"));
+    ASSERT_TRUE(first.times.first_byte.has_value());
+    EXPECT_GE(*first.times.first_byte, 50'000u);
+    EXPECT_LT(*first.times.transfer, *first.times.first_byte);
+    EXPECT_FALSE(first.times.dns.has_value());
+    EXPECT_FALSE(first.times.tls.has_value());
+    EXPECT_TRUE(first.times.connect.has_value());
+    EXPECT_TRUE(first.times.send.has_value());
+    EXPECT_GE(first.times.total, *first.times.connect + *first.times.send +
+                                     *first.times.first_byte + *first.times.transfer - 3);
+    const TransferResult body = runner_.Run(To("/delay-body-50"));
+    EXPECT_GE(*body.times.first_byte + *body.times.transfer, 49'000u);
+  }
+}
+
+TEST_F(TransferTest, ADeadLoopIsSeenInTheResult) {
+  Signal done;
+  TransferResult result;
+  std::unique_ptr<TransferSession> session;
+  runner_.loop()->Post([&] {
+    session = runner_.loop()->NewSession();
+    runner_.loop()->StartTransfer(session.get(), To("/delay-50"), [&](TransferResult got) {
+      result = std::move(got);
+      session.reset();
+      done.Raise();
+    });
+    // Keeps the loop from turning.
+    const absl::Duration start = Clock::Real()->Monotonic();
+    while (Clock::Real()->Monotonic() - start < absl::Milliseconds(30)) {
+    }
+  });
+  done.Wait();
+  EXPECT_GE(result.loop_stall, absl::Milliseconds(29));
+  runner_.OnLoop([&] { EXPECT_GE(runner_.loop()->TakeLoopLag(), absl::Milliseconds(29)); });
+}
+
+TEST_F(TransferTest, FreshTransfersShareNothing) {
+  runner_.Run(To("/keep"));
+  runner_.RunAgain(To("/keep"));
+  EXPECT_EQ(server_->connections(), 2);
+}
+
+TEST_F(TransferTest, TransfersOfASessionShareTheirConnection) {
+  TransferRequest request = To("/keep");
+  request.more_follow = true;
+  EXPECT_FALSE(runner_.Run(request).reused);
+  request.url = server_->Url("/keep-other");
+  const TransferResult second = runner_.RunAgain(request);
+  EXPECT_TRUE(second.reused);
+  EXPECT_EQ(second.address, "127.0.0.1");
+  EXPECT_FALSE(second.times.connect.has_value());
+  EXPECT_EQ(server_->connections(), 1);
+  EXPECT_FALSE(runner_.Run(request).reused);  // another session
+  EXPECT_EQ(server_->connections(), 2);
+}
+
+TEST_F(TransferTest, TheNextStepMakesANewConnectionWhenTheServerClosed) {
+  TransferRequest request = To("/ok");  // answers with Connection: close
+  request.more_follow = true;
+  runner_.Run(request);
+  EXPECT_EQ(Name(runner_.RunAgain(request).reason), "none");
+  EXPECT_EQ(server_->connections(), 2);
+}
+
+TEST_F(TransferTest, PooledConnectionsAreSharedByAll) {
+  TransferRequest request = To("/keep");
+  request.reuse = true;
+  EXPECT_FALSE(runner_.Run(request).reused);
+  EXPECT_TRUE(runner_.Run(request).reused);
+  EXPECT_TRUE(runner_.Run(request).reused);
+  EXPECT_EQ(server_->connections(), 1);
+  EXPECT_FALSE(runner_.Run(To("/keep")).reused);  // fresh takes nothing from the pool
+  EXPECT_EQ(server_->connections(), 2);
+}
+
+TEST_F(TransferTest, PooledConnectionsAreKeptApartByAddress) {
+  TransferRequest request = Get(absl::StrCat("http://one.test:", server_->port(), "/keep"));
+  request.reuse = true;
+  request.resolve["one.test"] = "127.0.0.1";
+  EXPECT_FALSE(runner_.Run(request).reused);
+  EXPECT_TRUE(runner_.Run(request).reused);
+  request.resolve["one.test"] = "127.0.0.2";
+  const TransferResult other = runner_.Run(request);
+  EXPECT_FALSE(other.reused);
+  EXPECT_NE(other.address, "127.0.0.1");
+}
+
+TEST_F(TransferTest, ADeadPooledConnectionIsReplaced) {
+  TransferRequest request = To("/keep-then-close");
+  server_->On("/keep-then-close", [](ScriptedConnection& c, const std::string&) {
+    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    c.Close();
+  });
+  request.reuse = true;
+  for (int i = 0; i < 5; ++i) {
+    const TransferResult result = runner_.Run(request);
+    EXPECT_EQ(Name(result.reason), "none") << result.message;
+    EXPECT_EQ(result.body, "hello");
+  }
+  EXPECT_EQ(server_->connections(), 5);
+}
+
+TEST_F(TransferTest, APostIsNotSentTwiceWhenAPooledConnectionDies) {
+  server_->On("/keep-die", [](ScriptedConnection& c, const std::string&) { c.Close(); });
+  TransferRequest request = To("/keep");
+  request.reuse = true;
+  runner_.Run(request);
+  request.url = server_->Url("/keep-die");
+  request.method = "POST";
+  request.body = "pay";
+  const TransferResult result = runner_.Run(request);
+  EXPECT_EQ(Name(result.reason), "connect_reset") << result.message;
+  int posts = 0;
+  for (const std::string& head : server_->requests()) posts += head.substr(0, 4) == "POST" ? 1 : 0;
+  EXPECT_EQ(posts, 1);
+}
+
+TEST_F(TransferTest, DigestAnswersItsChallenge) {
+  server_->On("/keep-digest", [](ScriptedConnection& c, const std::string& head) {
+    if (!absl::StrContains(head, "Authorization: Digest")) {
+      c.Write("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"abc\", "
+              "qop=\"auth\", algorithm=SHA-256\r\nContent-Length: 4\r\n\r\nwhat");
+      return;
+    }
+    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nin");
+  });
+  TransferRequest request = To("/keep-digest");
+  request.digest = {"user", "pass"};
+  const TransferResult result = runner_.Run(request);
+  EXPECT_EQ(Name(result.reason), "none") << result.message;
+  EXPECT_EQ(result.status, 200);
+  EXPECT_EQ(result.body, "in");
+  EXPECT_THAT(result.request_head, AllOf(HasSubstr("Digest username=\"user\""), Not(HasSubstr("pass\""))));
+  EXPECT_EQ(server_->connections(), 1);
+}
+
+TEST_F(TransferTest, DigestConnectsAgainWhenTheServerClosedAfterTheChallenge) {
+  server_->On("/digest", [](ScriptedConnection& c, const std::string& head) {
+    if (!absl::StrContains(head, "Authorization: Digest")) {
+      c.Write("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"abc\"\r\n"
+              "Content-Length: 0\r\nConnection: close\r\n\r\n");
+      return;
+    }
+    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nin");
+  });
+  TransferRequest request = To("/digest");
+  request.digest = {"user", "pass"};
+  const TransferResult result = runner_.Run(request);
+  EXPECT_EQ(result.body, "in") << result.message;
+  EXPECT_EQ(server_->connections(), 2);
+}
+
+TEST_F(TransferTest, WrongDigestCredentialsEndWithTheChallenge) {
+  server_->On("/keep-no", [](ScriptedConnection& c, const std::string&) {
+    c.Write("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"abc\"\r\n"
+            "Content-Length: 2\r\n\r\nno");
+  });
+  TransferRequest request = To("/keep-no");
+  request.digest = {"user", "wrong"};
+  const TransferResult result = runner_.Run(request);
+  EXPECT_EQ(Name(result.reason), "none") << result.message;
+  EXPECT_EQ(result.status, 401);
+  EXPECT_EQ(result.body, "no");
+}
+
+TEST_F(TransferTest, BodiesAreDecodedOnlyWhenAsked) {
+  TransferRequest request = To("/gzip");
+  request.compressed = true;
+  const TransferResult decoded = runner_.Run(request);
+  EXPECT_EQ(decoded.body, "hello, gzip");
+  EXPECT_NE(decoded.wire_body_bytes, decoded.body.size());
+  request.compressed = false;
+  const TransferResult raw = runner_.Run(request);
+  EXPECT_EQ(raw.body.size(), raw.wire_body_bytes);
+  EXPECT_EQ(raw.body.substr(0, 2), "\x1f\x8b");
+}
+
+TEST_F(TransferTest, TheBodyLimitIsExact) {
+  TransferRequest request = To("/ok");
+  request.body_limit = 5;
+  EXPECT_EQ(Name(runner_.Run(request).reason), "none");
+  request.body_limit = 4;
+  const TransferResult result = runner_.Run(request);
+  EXPECT_EQ(Name(result.reason), "body_too_large");
+  EXPECT_EQ(result.body, "hell");
+  request.body_limit = 0;
+  EXPECT_EQ(Name(runner_.Run(request).reason), "body_too_large");
+}
+
+TEST_F(TransferTest, ACancelledTransferIsNeverHeardOf) {
+  Signal done;
+  bool called = false;
+  std::unique_ptr<TransferSession> session;
+  runner_.loop()->Post([&] {
+    session = runner_.loop()->NewSession();
+    const auto id = runner_.loop()->StartTransfer(session.get(), To("/delay-50"),
+                                                  [&](TransferResult) { called = true; });
+    runner_.loop()->StartTimer(absl::Milliseconds(5), [&, id] {
+      runner_.loop()->CancelTransfer(id);
+      runner_.loop()->CancelTransfer(id);
+      session.reset();
+    });
+    runner_.loop()->StartTimer(absl::Milliseconds(100), [&] { done.Raise(); });
+  });
+  done.Wait();
+  EXPECT_FALSE(called);
+}
+
+TEST_F(TransferTest, DoneIsCalledOnALaterTurn) {
+  Signal done;
+  bool returned = false, late = false;
+  std::unique_ptr<TransferSession> session;
+  runner_.loop()->Post([&] {
+    session = runner_.loop()->NewSession();
+    runner_.loop()->StartTransfer(session.get(), Get("nonsense"), [&](TransferResult) {
+      late = returned;
+      session.reset();
+      done.Raise();
+    });
+    returned = true;
+  });
+  done.Wait();
+  EXPECT_TRUE(late);
+}
+
+TEST_F(TransferTest, TheLoopMayEndWithTransfersInFlight) {
+  auto session = std::make_shared<std::unique_ptr<TransferSession>>();
+  {
+    TransferRunner runner;
+    runner.OnLoop([&] {
+      *session = runner.loop()->NewSession();
+      for (const char* path : {"/silence", "/drip-body", "/stuck-in-body", "/never-reads"}) {
+        runner.loop()->StartTransfer(session->get(), To(path), [](TransferResult) { FAIL(); });
+      }
+      runner.loop()->StartTransfer(session->get(), Get("http://silent.invalid/"),
+                                   [](TransferResult) {});
+    });
+  }
+  session->reset();  // after its loop
+  EXPECT_EQ(*session, nullptr);
+}
+
+TEST_F(TransferTest, TimersFireInOrderAndOnce) {
+  Signal done;
+  std::vector<int> fired;
+  runner_.loop()->Post([&] {
+    runner_.loop()->StartTimer(absl::Milliseconds(20), [&] {
+      fired.push_back(2);
+      done.Raise();
+    });
+    runner_.loop()->StartTimer(absl::Milliseconds(10), [&] { fired.push_back(1); });
+    const auto cancelled = runner_.loop()->StartTimer(absl::Milliseconds(5), [&] { fired.push_back(9); });
+    runner_.loop()->CancelTimer(cancelled);
+    runner_.loop()->StartTimer(absl::ZeroDuration(), [&] { fired.push_back(0); });
+  });
+  done.Wait();
+  EXPECT_THAT(fired, ElementsAre(0, 1, 2));
+}
+
+TEST_F(TransferTest, OneEnormousBodyDoesNotHoldUpTheOthers) {
+  std::vector<TransferRequest> requests;
+  requests.push_back(To("/endless-body"));
+  requests.back().body_limit = 64u << 20;
+  for (int i = 0; i < 50; ++i) requests.push_back(To("/ok"));
+  const auto results = runner_.RunAll(std::move(requests));
+  EXPECT_EQ(Name(results[0].reason), "body_too_large");
+  EXPECT_EQ(results[0].body.size(), 64u << 20);
+  for (size_t i = 1; i < results.size(); ++i) {
+    EXPECT_EQ(results[i].body, "hello") << results[i].message;
+    EXPECT_LT(results[i].times.total, results[0].times.total);
+  }
+}
+
+TEST_F(TransferTest, IpLiteralsOfVersion6AreReached) {
+  auto server = ScriptedServer::Start({.ipv6 = true});
+  const TransferResult result = runner_.Run(Get(server->Url("/ok")));
+  EXPECT_EQ(result.body, "hello") << result.message;
+  EXPECT_EQ(result.address, "::1");
+}
+
+}  // namespace
+}  // namespace picket
