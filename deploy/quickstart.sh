@@ -122,23 +122,24 @@ start_shop good
 echo "shop (good build)  http://$SHOP_HTTP  https://$SHOP_HTTPS"
 
 listen=127.0.0.1:7700 http_listen=127.0.0.1:7701
-python3 - <<'PY' || { listen=127.0.0.1:0; http_listen=127.0.0.1:0; }
+python3 - "$address" <<'PY' || { listen=127.0.0.1:0; http_listen=127.0.0.1:0; }
 import socket, sys
 for port in (7700, 7701):
     s = socket.socket(); s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try: s.bind(("127.0.0.1", port))
+    try: s.bind((sys.argv[1] if port == 7700 else "127.0.0.1", port))
     except OSError: sys.exit(1)
 PY
-[ -z "$namespace" ] || listen=0.0.0.0:${listen##*:}
+# Where the office's cable ends, if there is one: reachable from this machine and the office alone.
+listen=$address:${listen##*:}
 "$bin/picket-coordinator" --listen "$listen" --http-listen "$http_listen" \
   --store "sqlite:$state/picket.db" --info-file "$state/coordinator.json" \
   </dev/null >"$state/coordinator.log" 2>&1 &
 coordinator_pid=$!
 pids+=("$coordinator_pid")
 wait_file "$state/coordinator.json" "$coordinator_pid" coordinator
-grpc_port=$(json "$state/coordinator.json" grpc); grpc_port=${grpc_port##*:}
+grpc=$(json "$state/coordinator.json" grpc)
 http=$(json "$state/coordinator.json" http)
-echo "coordinator        gRPC 127.0.0.1:$grpc_port, metrics http://$http/metrics, probes http://$http/probes"
+echo "coordinator        gRPC $grpc, metrics http://$http/metrics, probes http://$http/probes"
 
 start_agent() {  # NAME LOCATION COORDINATOR [COMMAND PREFIX...]
   local name=$1 location=$2 coordinator=$3
@@ -153,17 +154,17 @@ start_agent() {  # NAME LOCATION COORDINATOR [COMMAND PREFIX...]
 }
 for location in eu-west us-east; do
   for number in 1 2; do
-    start_agent "$location-$number" "$location" "127.0.0.1:$grpc_port"
+    start_agent "$location-$number" "$location" "$grpc"
   done
 done
 if [ -n "$namespace" ]; then
-  start_agent office-1 private:office "$address:$grpc_port" ip netns exec "$namespace"
+  start_agent office-1 private:office "$grpc" ip netns exec "$namespace"
 else
-  start_agent office-1 private:office "127.0.0.1:$grpc_port"
+  start_agent office-1 private:office "$grpc"
 fi
 
 run_suite() {
-  "$bin/picket" run deploy/examples/shop.yaml --coordinator "127.0.0.1:$grpc_port" \
+  "$bin/picket" run deploy/examples/shop.yaml --coordinator "$grpc" \
     "${shop_vars[@]}" "$@"
 }
 
@@ -177,8 +178,8 @@ broken=0
 run_suite || broken=$?
 
 say "The fleet"
-"$bin/picket" agents --coordinator "127.0.0.1:$grpc_port"
-"$bin/picket" runs --coordinator "127.0.0.1:$grpc_port"
+"$bin/picket" agents --coordinator "$grpc"
+"$bin/picket" runs --coordinator "$grpc"
 
 verdict=0
 if [ "$good" -eq 0 ] && [ "$broken" -eq 1 ]; then
@@ -194,7 +195,7 @@ if [ -n "$keep" ]; then
   disown -a
   echo "Everything is still up; the shop serves its good build again at http://$SHOP_HTTP."
   echo "  metrics:  http://$http/metrics  (and the agents' above)"
-  echo "  try:      $bin/picket run deploy/examples/shop.yaml --coordinator 127.0.0.1:$grpc_port ${shop_vars[*]}"
+  echo "  try:      $bin/picket run deploy/examples/shop.yaml --coordinator $grpc ${shop_vars[*]}"
   stop_command="kill ${pids[*]} $SHOP_PID"
   [ -z "$namespace" ] || stop_command+="; ip netns del $namespace"
   echo "  stop:     $stop_command; rm -rf $state"
