@@ -114,8 +114,7 @@ void AddFlags(FlagSet& set, Flags& flags) {
           "Drain a live agent of the same name and location, and take its place.");
   set.Add("secrets-dir", &flags.secrets_dir, "DIR",
           "Secrets, one file each, beside PICKET_SECRET_<NAME> in the environment.");
-  set.Add("label", &flags.labels, "KEY=VALUE", "Shown by `picket agents`.",
-          {.check = CheckLabel});
+  set.Add("label", &flags.labels, "KEY=VALUE", "Shown by `picket agents`.", {.check = CheckLabel});
   set.Add("dns-server", &flags.dns_servers, "IP[:PORT]",
           "DNS servers for checks, instead of the system's.");
   set.Add("ca-file", &flags.ca_file, "PATH",
@@ -151,9 +150,9 @@ class Progress {
     MutexLock lock(&mu_);
     if (status_.draining) return absl::UnavailableError("draining");
     if (status_.connected) return absl::OkStatus();
-    return absl::UnavailableError(
-        absl::StrCat("no session with a coordinator", status_.last_error.empty() ? "" : ": ",
-                     status_.last_error));
+    return absl::UnavailableError(absl::StrCat("no session with a coordinator",
+                                               status_.last_error.empty() ? "" : ": ",
+                                               status_.last_error));
   }
 
  private:

@@ -154,7 +154,7 @@ absl::StatusOr<v1::CreateRunResponse> Create(Environment& env, RunClient& client
                                              const v1::CreateRunRequest& request,
                                              absl::Duration patience) {
   const absl::Duration start = env.clock->Monotonic();
-  Backoff backoff;
+  Backoff backoff({.longest = absl::Seconds(2)});
   bool told = false;
   while (true) {
     auto response = client.CreateRun(request, kCreateTimeout);

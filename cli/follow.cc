@@ -47,7 +47,7 @@ absl::StatusOr<v1::WatchRunResponse> FollowRun(Environment& env, RunClient& clie
                                : start + options.deadline + kDeadlineGrace;
   bool deadline_known = options.deadline != absl::InfiniteDuration();
   bool lost = false;
-  Backoff backoff;
+  Backoff backoff({.longest = absl::Seconds(2)});
   v1::WatchRunResponse last;
   const auto update = [&](const v1::WatchRunResponse& state) {
     if (!deadline_known) {

@@ -169,6 +169,7 @@ class AgentImpl : public Agent {
   std::unique_ptr<SessionStream> stream_;
   uint64_t stream_number_ = 0;
   std::string disk_error_;
+  absl::Duration turn_began_;
 
   Mutex mu_;
   CondVar wake_;
@@ -212,6 +213,14 @@ bool AgentImpl::Take(std::vector<SessionEvent>* events) {
     if (left <= absl::ZeroDuration()) break;
     wake_.WaitWithTimeout(&mu_, left);
   }
+  // Busy: let more of it gather.
+  if (state_.in_flight() >= DefaultSessionLimits().turn_pace_in_flight) {
+    const absl::Duration next = turn_began_ + DefaultSessionLimits().turn_pace;
+    while (!stop_ && clock_->Monotonic() < next) {
+      wake_.WaitWithTimeout(&mu_, next - clock_->Monotonic());
+    }
+  }
+  turn_began_ = clock_->Monotonic();
   events->swap(mailbox_);
   if (events->empty()) events->push_back(Tick{});
   return !stop_;
@@ -240,8 +249,9 @@ void AgentImpl::Publish() {
   const std::string disk_error(spool_->disk().message());
   if (disk_error != disk_error_) {
     disk_error_ = disk_error;
-    Log(LogLevel::kWarning, disk_error.empty() ? "the spool is written again"
-                                               : "the spool cannot be written; results stay in memory",
+    Log(LogLevel::kWarning,
+        disk_error.empty() ? "the spool is written again"
+                           : "the spool cannot be written; results stay in memory",
         {{"error", disk_error}});
   }
   if (!news) return;
@@ -345,15 +355,15 @@ absl::StatusOr<std::unique_ptr<Agent>> Agent::Start(AgentOptions options, Sessio
                                                     std::unique_ptr<Engine> engine) {
   if (options.name.empty()) return absl::InvalidArgumentError("an agent needs a name");
   if (!IsLocation(options.location)) {
-    return absl::InvalidArgumentError(absl::StrCat("'", options.location,
-                                                   "' is no location: [a-z0-9][a-z0-9._:-]{0,62}"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("'", options.location, "' is no location: [a-z0-9][a-z0-9._:-]{0,62}"));
   }
   if (options.capacity == 0) return absl::InvalidArgumentError("an agent's capacity is at least 1");
   Random random = Random::FromSystem();
   if (options.instance.empty()) options.instance = NewUuid(random);
   ABSL_ASSIGN_OR_RETURN(std::unique_ptr<Spool> spool, OpenSpool(options, random));
-  return std::unique_ptr<Agent>(std::make_unique<AgentImpl>(
-      options, dialer, std::move(spool), std::move(engine), std::move(random)));
+  return std::unique_ptr<Agent>(std::make_unique<AgentImpl>(options, dialer, std::move(spool),
+                                                            std::move(engine), std::move(random)));
 }
 
 }  // namespace picket

@@ -56,8 +56,8 @@ class SessionDialer {
 struct AgentOptions {
   std::string name;
   std::string location = "default";
-  std::string instance;  // UUID; empty = drawn at start
-  uint32_t capacity = 100;  // checks at once
+  std::string instance;         // UUID; empty = drawn at start
+  uint32_t capacity = 100;      // checks at once
   std::string spool_directory;  // empty = memory only
   size_t spool_memory_bytes = 64u << 20;
   size_t spool_disk_bytes = 1u << 30;
@@ -70,16 +70,16 @@ struct AgentOptions {
 
 // State for readiness, metrics and tests.
 struct AgentStatus {
-  bool connected = false;       // Welcome was received on the present stream
+  bool connected = false;  // Welcome was received on the present stream
   bool draining = false;
-  bool drained = false;         // nothing held, nothing unacknowledged
+  bool drained = false;  // nothing held, nothing unacknowledged
   uint32_t in_flight = 0;
   uint32_t held = 0;
   uint64_t spool_bytes = 0;
-  uint64_t spool_corrupt = 0;   // records that could not be read back
-  uint32_t window = 0;          // executions it is ready to hold
-  uint64_t sessions = 0;        // Welcomes so far
-  std::string last_error;       // why the last stream ended
+  uint64_t spool_corrupt = 0;  // records that could not be read back
+  uint32_t window = 0;         // executions it is ready to hold
+  uint64_t sessions = 0;       // Welcomes so far
+  std::string last_error;      // why the last stream ended
   // A refusal that trying again cannot cure (name taken, version window).
   absl::Status refused;
 };

@@ -19,8 +19,8 @@ void Raise(prometheus::Counter* counter, uint64_t to) {
 
 AgentMetrics::AgentMetrics(Metrics* metrics) : metrics_(metrics) {
   if (metrics_ == nullptr) return;
-  auto& checks = metrics_->Counters("picket_agent_checks_total",
-                                    "Attempts made, by outcome and reason.");
+  auto& checks =
+      metrics_->Counters("picket_agent_checks_total", "Attempts made, by outcome and reason.");
   const auto add = [&](v1::Outcome::Value outcome, int reason) {
     checks_[{outcome, reason}] = &checks.Add(
         {{"outcome", absl::AsciiStrToLower(v1::Outcome::Value_Name(outcome))},
@@ -39,8 +39,8 @@ AgentMetrics::AgentMetrics(Metrics* metrics) : metrics_(metrics) {
                                    "Results that the fleet acknowledged but will not keep.");
   corrupt_ = &metrics_->OneCounter("picket_agent_spool_corrupt_total",
                                    "Spool records that could not be read back.");
-  sessions_ = &metrics_->OneCounter("picket_agent_sessions_total",
-                                    "Sessions that a coordinator welcomed.");
+  sessions_ =
+      &metrics_->OneCounter("picket_agent_sessions_total", "Sessions that a coordinator welcomed.");
   poor_ = &metrics_->OneCounter("picket_agent_poor_measurements_total",
                                 "Attempts stamped as poorly measured.");
   connected_ = &metrics_->OneGauge("picket_agent_connected", "1 while in a session, else 0.");
@@ -49,8 +49,8 @@ AgentMetrics::AgentMetrics(Metrics* metrics) : metrics_(metrics) {
                               "Executions leased to this agent and not done.");
   window_ = &metrics_->OneGauge("picket_agent_window_executions",
                                 "Executions that this agent is ready to hold.");
-  spool_bytes_ = &metrics_->OneGauge("picket_agent_spool_bytes",
-                                     "Results waiting to be acknowledged.");
+  spool_bytes_ =
+      &metrics_->OneGauge("picket_agent_spool_bytes", "Results waiting to be acknowledged.");
   loop_lag_ = &metrics_->OneGauge("picket_agent_loop_lag_seconds",
                                   "Longest turn of an event loop since the last scrape.");
 }
@@ -64,9 +64,10 @@ void AgentMetrics::CountAttempt(const v1::Attempt& attempt) {
                        : attempt.outcome() == v1::Outcome::PASSED
                            ? v1::FailureReason::none
                            : v1::FailureReason::cannot_evaluate;
-  checks_.at({attempt.outcome() == v1::Outcome::OUTCOME_UNSPECIFIED ? v1::Outcome::INCONCLUSIVE
-                                                                    : attempt.outcome(),
-              fallback})
+  checks_
+      .at({attempt.outcome() == v1::Outcome::OUTCOME_UNSPECIFIED ? v1::Outcome::INCONCLUSIVE
+                                                                 : attempt.outcome(),
+           fallback})
       ->Increment();
 }
 

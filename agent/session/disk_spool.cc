@@ -91,10 +91,10 @@ class DiskSpool : public Spool {
   std::string id_;
   int lock_fd_ = -1;
   int active_fd_ = -1;
-  std::deque<Segment> segments_;   // the last one is written to while active_fd_ >= 0
-  std::string pending_;            // encoded, not yet written
-  uint64_t pending_last_ = 0;      // last result in it
-  uint64_t written_ = 0;           // last result that is in a file
+  std::deque<Segment> segments_;            // the last one is written to while active_fd_ >= 0
+  std::string pending_;                     // encoded, not yet written
+  uint64_t pending_last_ = 0;               // last result in it
+  uint64_t written_ = 0;                    // last result that is in a file
   std::map<uint64_t, std::string> memory_;  // by sequence
   std::deque<Range> disk_only_;
   // The segment read last, for the next Read.
@@ -260,9 +260,9 @@ void DiskSpool::Spill() {
     const uint64_t size = newest->second.size();
     memory_bytes_ -= size;
     memory_.erase(newest);
-    const auto next = std::lower_bound(
-        disk_only_.begin(), disk_only_.end(), sequence,
-        [](const Range& range, uint64_t s) { return range.last < s; });
+    const auto next =
+        std::lower_bound(disk_only_.begin(), disk_only_.end(), sequence,
+                         [](const Range& range, uint64_t s) { return range.last < s; });
     if (next != disk_only_.end() && next->first == sequence + 1) {
       next->first = sequence;
       next->bytes += size;

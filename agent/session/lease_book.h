@@ -41,8 +41,8 @@ enum class Stage : uint8_t {
 struct HeldExecution {
   uint32_t number = 0;  // of the execution in its run
   Stage stage = Stage::kWaiting;
-  bool ask = false;     // Started must be acknowledged before its first byte
-  bool started = false; // it has run, or may have
+  bool ask = false;      // Started must be acknowledged before its first byte
+  bool started = false;  // it has run, or may have
   bool probe = false;
   bool failed_before = false;
   bool discard = false;  // what comes of the running attempt is not wanted
@@ -63,13 +63,13 @@ struct HeldLease {
   absl::Duration run_deadline = absl::InfiniteDuration();
   std::vector<HeldExecution> executions;
   absl::flat_hash_map<uint32_t, uint32_t> position;  // by number
-  std::deque<uint32_t> again;   // positions to start before the cursor's
-  uint32_t cursor = 0;          // first position never picked
-  uint32_t open = 0;            // neither kDone nor kGone
-  uint32_t slots = 0;           // kAsking or kRunning
-  uint32_t progress = 0;        // position after the last that was started
+  std::deque<uint32_t> again;                        // positions to start before the cursor's
+  uint32_t cursor = 0;                               // first position never picked
+  uint32_t open = 0;                                 // neither kDone nor kGone
+  uint32_t slots = 0;                                // kAsking or kRunning
+  uint32_t progress = 0;                             // position after the last that was started
   uint32_t progress_told = 0;
-  uint64_t last_sequence = 0;   // in the spool, of its last result
+  uint64_t last_sequence = 0;    // in the spool, of its last result
   std::vector<uint32_t> to_ask;  // positions, Started not sent yet
   std::vector<uint32_t> asked;   // positions, Started sent, not acknowledged
 };
@@ -86,8 +86,8 @@ class LeaseBook {
   bool Add(HeldLease& lease, HeldExecution execution);
 
   struct Choice {
-    bool can_ask = true;         // else leases are passed over whose next execution must ask
-    bool only_started = false;   // or whose next execution never ran
+    bool can_ask = true;        // else leases are passed over whose next execution must ask
+    bool only_started = false;  // or whose next execution never ran
   };
   // What to start next, or nothing. REQUIRES: what is picked goes to kAsking, kRunning,
   // kDone or kGone at once.
@@ -111,7 +111,7 @@ class LeaseBook {
   // In order of arrival.
   void ForEach(const std::function<void(HeldLease&)>& visit);
 
-  uint32_t held() const { return open_; }    // executions, all but kDone and kGone
+  uint32_t held() const { return open_; }  // executions, all but kDone and kGone
   uint32_t slots() const { return slots_; }
   uint32_t delaying() const { return static_cast<uint32_t>(delays_.size()); }
   bool isolated_busy() const { return isolated_slots_ > 0; }
@@ -120,7 +120,7 @@ class LeaseBook {
  private:
   struct Run {
     uint32_t slots = 0;
-    uint64_t served = 0;  // when it was last picked, by a counter
+    uint64_t served = 0;                           // when it was last picked, by a counter
     std::set<std::pair<int64_t, uint64_t>> ready;  // (-priority, order)
     uint32_t leases = 0;
   };

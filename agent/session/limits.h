@@ -18,8 +18,8 @@ struct SessionLimits {
   absl::Duration welcome_timeout = absl::Seconds(10);  // from dialling to Welcome
   absl::Duration ack_timeout = absl::Seconds(30);      // results without any acknowledgement
   absl::Duration backoff_first = absl::Milliseconds(100);
-  absl::Duration backoff_longest = absl::Seconds(3);
-  absl::Duration goodbye_timeout = absl::Seconds(5);   // from Goodbye to the stream's end
+  absl::Duration backoff_longest = absl::Seconds(2);
+  absl::Duration goodbye_timeout = absl::Seconds(5);  // from Goodbye to the stream's end
 
   // Results.
   absl::Duration flush_delay = absl::Milliseconds(3);  // a batch waits for company, if one is out
@@ -27,10 +27,15 @@ struct SessionLimits {
   size_t unacknowledged_bytes = 8u << 20;              // on the wire, not yet acknowledged
 
   // Work.
-  uint32_t window_factor = 2;                           // window while durations are unknown
+  uint32_t window_factor = 2;  // window while durations are unknown
+  // With this many checks in flight the loop takes a turn at most every turn_pace: one
+  // turn for many ends costs less than a turn for each.
+  uint32_t turn_pace_in_flight = 16;
+  absl::Duration turn_pace = absl::Microseconds(300);
   absl::Duration prefetch_work = absl::Milliseconds(50);  // beyond two round trips
-  size_t definition_bytes = 256u << 20;  // serialised tests and files of one session; then a new one
-  uint32_t compiled_tests = 4'096;       // kept ready beyond those in use
+  // Serialised tests and files of one session; then a new one.
+  size_t definition_bytes = 256u << 20;
+  uint32_t compiled_tests = 4'096;  // kept ready beyond those in use
 
   // Draining.
   absl::Duration drain_delay_longest = absl::Seconds(10);  // of a retry's delay
@@ -38,7 +43,7 @@ struct SessionLimits {
 
   // The spool.
   size_t segment_bytes = 8u << 20;
-  size_t record_bytes = 4u << 20;       // one record; larger lengths on disk are corruption
+  size_t record_bytes = 4u << 20;         // one record; larger lengths on disk are corruption
   size_t spool_reserve_bytes = 4u << 20;  // of each bound, kept for what is in flight
 };
 

@@ -53,7 +53,7 @@ class ResultSender {
   const SessionLimits limits_;
   bool open_ = false;
   size_t batch_bytes_most_ = 0;
-  uint64_t sent_ = 0;          // highest sequence on the present stream
+  uint64_t sent_ = 0;  // highest sequence on the present stream
   size_t wire_bytes_ = 0;
   std::deque<OnWire> on_wire_;
   absl::Duration last_ack_;

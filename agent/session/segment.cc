@@ -39,7 +39,8 @@ Parse ParseRecord(absl::string_view bytes, SegmentRecord& record, size_t& size) 
   if (length > DefaultSessionLimits().record_bytes) return Parse::kBad;
   if (bytes.size() - kHeadBytes < length) return Parse::kShort;
   size = kHeadBytes + length;
-  if (GetLittle<uint32_t>(bytes.data() + 4) != Crc32c(bytes.substr(8, size - 8))) return Parse::kBad;
+  if (GetLittle<uint32_t>(bytes.data() + 4) != Crc32c(bytes.substr(8, size - 8)))
+    return Parse::kBad;
   record.kind = static_cast<RecordKind>(kind);
   record.sequence = GetLittle<uint64_t>(bytes.data() + 9);
   record.payload = bytes.substr(kHeadBytes, length);

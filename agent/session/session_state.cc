@@ -130,12 +130,12 @@ void SessionState::CloseLink(bool abandon) {
 }
 
 void SessionState::WatchLink() {
-  const bool unanswered = link_ == Link::kWelcomed &&
-                          now_ >= sender_.waiting_since() + config_.limits.ack_timeout;
+  const bool unanswered =
+      link_ == Link::kWelcomed && now_ >= sender_.waiting_since() + config_.limits.ack_timeout;
   if (unanswered || (link_ == Link::kDialled && now_ >= link_deadline_)) {
     CloseLink(/*abandon=*/true);
-    last_error_ = absl::DeadlineExceededError(
-        unanswered ? "the coordinator acknowledges no results" : "the coordinator does not answer");
+    last_error_ = absl::DeadlineExceededError(unanswered ? "the coordinator acknowledges no results"
+                                                         : "the coordinator does not answer");
   } else if (link_ == Link::kClosing && now_ >= link_deadline_) {
     link_deadline_ = absl::InfiniteDuration();
     effects_.push_back(CloseStream{stream_, /*abandon=*/true});
@@ -177,21 +177,31 @@ void SessionState::Handle(Received& event) {
   if (event.stream != stream_ || (link_ != Link::kDialled && link_ != Link::kWelcomed)) return;
   v1::CoordinatorMessage& message = event.message;
   if ((link_ == Link::kDialled) != message.has_welcome()) {
-    last_error_ = absl::InternalError("the coordinator does not speak the protocol: Welcome is the "
-                                      "first message, once");
+    last_error_ = absl::InternalError(
+        "the coordinator does not speak the protocol: Welcome is the "
+        "first message, once");
     CloseLink(/*abandon=*/true);
     return;
   }
   switch (message.kind_case()) {
-    case v1::CoordinatorMessage::kWelcome: return OnWelcome(message.welcome());
-    case v1::CoordinatorMessage::kTest: return OnTest(*message.mutable_test());
-    case v1::CoordinatorMessage::kGrant: return OnGrant(*message.mutable_grant());
-    case v1::CoordinatorMessage::kRecall: return OnRecall(message.recall());
-    case v1::CoordinatorMessage::kRunEnded: return OnRunEnded(message.run_ended());
-    case v1::CoordinatorMessage::kAck: return OnResultAck(message.ack());
-    case v1::CoordinatorMessage::kStartedAck: return OnStartedAck(message.started_ack());
-    case v1::CoordinatorMessage::kDrain: return StartDraining();
-    case v1::CoordinatorMessage::KIND_NOT_SET: return;  // of a newer protocol
+    case v1::CoordinatorMessage::kWelcome:
+      return OnWelcome(message.welcome());
+    case v1::CoordinatorMessage::kTest:
+      return OnTest(*message.mutable_test());
+    case v1::CoordinatorMessage::kGrant:
+      return OnGrant(*message.mutable_grant());
+    case v1::CoordinatorMessage::kRecall:
+      return OnRecall(message.recall());
+    case v1::CoordinatorMessage::kRunEnded:
+      return OnRunEnded(message.run_ended());
+    case v1::CoordinatorMessage::kAck:
+      return OnResultAck(message.ack());
+    case v1::CoordinatorMessage::kStartedAck:
+      return OnStartedAck(message.started_ack());
+    case v1::CoordinatorMessage::kDrain:
+      return StartDraining();
+    case v1::CoordinatorMessage::KIND_NOT_SET:
+      return;  // of a newer protocol
   }
 }
 
@@ -200,6 +210,7 @@ void SessionState::OnWelcome(const v1::Welcome& welcome) {
   welcomed_ = true;
   link_deadline_ = absl::InfiniteDuration();
   ++sessions_;
+  last_error_ = absl::OkStatus();
   backoff_.Reset();
   take_over_ = false;
   heartbeat_interval_ =
@@ -232,8 +243,7 @@ void SessionState::OnTest(v1::TestDefinition& definition) {
   size_t bytes = definition.ByteSizeLong();
   definition_bytes_ += bytes;
   for (v1::Blob& blob : *definition.mutable_blobs()) {
-    files_[blob.sha256()] =
-        std::make_shared<const std::string>(std::move(*blob.mutable_data()));
+    files_[blob.sha256()] = std::make_shared<const std::string>(std::move(*blob.mutable_data()));
   }
   auto unit = std::make_shared<TestUnit>();
   unit->digest = definition.digest();
@@ -264,8 +274,7 @@ void SessionState::ForgetDefinitions() {
 }
 
 void SessionState::OnGrant(v1::LeaseGrant& grant) {
-  HeldLease& lease =
-      book_.Lease(LeaseName::Of(grant.lease()), grant.priority(), grant.isolated());
+  HeldLease& lease = book_.Lease(LeaseName::Of(grant.lease()), grant.priority(), grant.isolated());
   next_progress_ = std::min(next_progress_, now_ + progress_interval_);
   if (grant.has_run_remaining()) {
     lease.run_deadline = now_ + DurationOf(grant.run_remaining(), absl::ZeroDuration());

@@ -117,8 +117,8 @@ class SessionState {
   uint64_t sessions_ = 0;
   absl::Duration dial_at_;
   absl::Duration link_deadline_ = absl::InfiniteDuration();  // Welcome, or the end, is due
-  bool welcomed_ = false;  // the present stream
-  absl::Duration down_since_;  // of the last session's end
+  bool welcomed_ = false;                                    // the present stream
+  absl::Duration down_since_;                                // of the last session's end
   Backoff backoff_;
   absl::Status last_error_, refused_;
   bool take_over_ = false;
@@ -131,10 +131,10 @@ class SessionState {
 
   LeaseBook book_;
   ResultSender sender_;
-  std::map<std::string, std::shared_ptr<const TestUnit>> tests_;  // by digest
+  std::map<std::string, std::shared_ptr<const TestUnit>> tests_;     // by digest
   std::map<std::string, std::shared_ptr<const std::string>> files_;  // by SHA-256
-  size_t definition_bytes_ = 0;  // since the session began
-  std::set<uint64_t> asking_;    // orders of leases with something to ask
+  size_t definition_bytes_ = 0;                                      // since the session began
+  std::set<uint64_t> asking_;  // orders of leases with something to ask
 
   CheckId next_check_ = 1;
   absl::flat_hash_map<CheckId, LeaseBook::ExecutionRef> running_;

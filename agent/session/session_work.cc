@@ -47,7 +47,8 @@ uint32_t SessionState::window() const {
   if (mean_check_ > absl::ZeroDuration()) {
     const double ahead =
         absl::FDivDuration(2 * round_trip_ + config_.limits.prefetch_work, mean_check_);
-    window = capacity + static_cast<uint64_t>(std::min(static_cast<double>(capacity) * ahead, 1e6)) + 1;
+    window =
+        capacity + static_cast<uint64_t>(std::min(static_cast<double>(capacity) * ahead, 1e6)) + 1;
   }
   window += book_.delaying();
   return static_cast<uint32_t>(std::min<uint64_t>(window, DefaultLimits().window_most));
@@ -56,8 +57,7 @@ uint32_t SessionState::window() const {
 void SessionState::StartWhatFits() {
   book_.WakeDue(now_);
   while (book_.slots() < config_.capacity && !spool_->Full() && !book_.isolated_busy()) {
-    const auto next =
-        book_.Next({.can_ask = connected(), .only_started = draining_}, now_);
+    const auto next = book_.Next({.can_ask = connected(), .only_started = draining_}, now_);
     if (!next.has_value()) return;
     auto [lease, position] = *next;
     // Runs with nothing beside it: wait until the agent is empty.
@@ -187,10 +187,10 @@ void SessionState::SendHeartbeat() {
   const uint32_t window = this->window();
   // A window that wavers by an eighth is not worth a message.
   const uint32_t change = window > window_told_ ? window - window_told_ : window_told_ - window;
-  const bool news = heartbeat.progress_size() > 0 || change > window_told_ / 8 ||
-                    draining_ != draining_told_;
-  next_progress_ = book_.held() > 0 || draining_ ? now_ + progress_interval_
-                                                 : absl::InfiniteDuration();
+  const bool news =
+      heartbeat.progress_size() > 0 || change > window_told_ / 8 || draining_ != draining_told_;
+  next_progress_ =
+      book_.held() > 0 || draining_ ? now_ + progress_interval_ : absl::InfiniteDuration();
   if (!news && now_ < next_heartbeat_) return;
   heartbeat.set_window(window);
   heartbeat.set_in_flight(book_.slots());

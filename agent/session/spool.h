@@ -36,14 +36,13 @@ class Spool {
   virtual uint64_t Append(const v1::LeaseResults& result) = 0;
   // The next records after `after`, in order, up to both bounds; at least one if there
   // is any. Empty: there is none.
-  virtual std::vector<SpoolRecord> Read(uint64_t after, uint32_t count_most,
-                                        size_t bytes_most) = 0;
+  virtual std::vector<SpoolRecord> Read(uint64_t after, uint32_t count_most, size_t bytes_most) = 0;
   // Everything up to `through` is stored elsewhere. Numbers never seen are ignored.
   virtual void Acknowledge(uint64_t through) = 0;
   // Hands what was appended to the operating system. Before anything is told.
   virtual void Flush() = 0;
 
-  virtual uint64_t last() const = 0;          // highest number given; 0 = none ever
+  virtual uint64_t last() const = 0;  // highest number given; 0 = none ever
   virtual uint64_t acknowledged() const = 0;
   // What waits here, bytes of payload.
   virtual uint64_t bytes() const = 0;
@@ -59,9 +58,9 @@ class Spool {
 std::unique_ptr<Spool> MakeMemorySpool(std::string id, size_t bytes_most);
 
 struct SpoolOptions {
-  std::string directory;             // made if it is not there, mode 0700; files are 0600
-  std::string new_id;                // the id, should the spool be new
-  size_t memory_bytes = 64u << 20;   // kept in memory too, so that it need not be read back
+  std::string directory;            // made if it is not there, mode 0700; files are 0600
+  std::string new_id;               // the id, should the spool be new
+  size_t memory_bytes = 64u << 20;  // kept in memory too, so that it need not be read back
   size_t disk_bytes = 1u << 30;
   size_t segment_bytes = 8u << 20;
 };

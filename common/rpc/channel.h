@@ -26,7 +26,7 @@ struct ChannelOptions {
   absl::Duration keepalive = absl::Seconds(30);
   absl::Duration keepalive_timeout = absl::Seconds(10);
   // Between tries to connect, at most.
-  absl::Duration reconnect_longest = absl::Seconds(2);
+  absl::Duration reconnect_longest = absl::Seconds(1);
 };
 
 // Lazy: connects at the first call. `address` is "host:port".

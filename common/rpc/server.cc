@@ -49,7 +49,9 @@ absl::StatusOr<std::unique_ptr<RpcServer>> RpcServer::Start(
     grpc::EnableDefaultHealthCheckService(true);
     grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   });
-  const auto millis = [](absl::Duration d) { return static_cast<int>(absl::ToInt64Milliseconds(d)); };
+  const auto millis = [](absl::Duration d) {
+    return static_cast<int>(absl::ToInt64Milliseconds(d));
+  };
   grpc::ServerBuilder builder;
   int port = 0;
   if (!options.listen.empty()) {

@@ -61,9 +61,7 @@ bool IsJson(absl::string_view content_type) {
 
 class Server : public HttpServer {
  public:
-  explicit Server(HttpServerOptions options) : options_(std::move(options)) {
-    AddBuiltIns();
-  }
+  explicit Server(HttpServerOptions options) : options_(std::move(options)) { AddBuiltIns(); }
   ~Server() override { Stop(); }
 
   absl::Status Listen();
@@ -98,15 +96,13 @@ class Stream : public HttpStream {
 
   bool Write(absl::string_view bytes) override {
     if (gone_ || server_->stopping()) return false;
-    if (!bytes.empty() && mg_write(connection_, bytes.data(), bytes.size()) !=
-                              static_cast<int>(bytes.size())) {
+    if (!bytes.empty() &&
+        mg_write(connection_, bytes.data(), bytes.size()) != static_cast<int>(bytes.size())) {
       gone_ = true;
     }
     return !gone_;
   }
-  bool Wait(absl::Duration longest) override {
-    return !gone_ && server_->WaitOpen(longest);
-  }
+  bool Wait(absl::Duration longest) override { return !gone_ && server_->WaitOpen(longest); }
 
  private:
   Server* server_;
@@ -136,15 +132,15 @@ void Server::AddBuiltIns() {
   options_.routes.push_back({.path = "/healthz",
                              .handle = [text](const HttpRequest&) { return text(200, "ok\n"); },
                              .open = true});
-  options_.routes.push_back(
-      {.path = "/readyz",
-       .handle =
-           [text, ready = options_.ready](const HttpRequest&) {
-             const absl::Status status = ready ? ready() : absl::OkStatus();
-             return status.ok() ? text(200, "ready\n")
-                                : text(503, absl::StrCat(status.message(), "\n"));
-           },
-       .open = true});
+  options_.routes.push_back({.path = "/readyz",
+                             .handle =
+                                 [text, ready = options_.ready](const HttpRequest&) {
+                                   const absl::Status status = ready ? ready() : absl::OkStatus();
+                                   return status.ok()
+                                              ? text(200, "ready\n")
+                                              : text(503, absl::StrCat(status.message(), "\n"));
+                                 },
+                             .open = true});
 }
 
 absl::Status Server::Listen() {
@@ -154,13 +150,20 @@ absl::Status Server::Listen() {
   const std::string ports = listen.ToString(listen.port);
   const std::string threads = absl::StrCat(options_.threads);
   const std::string timeout = absl::StrCat(absl::ToInt64Milliseconds(options_.request_timeout));
-  const char* settings[] = {"listening_ports", ports.c_str(),
-                            "num_threads", threads.c_str(),
-                            "request_timeout_ms", timeout.c_str(),
-                            "enable_keep_alive", "no",
-                            "tcp_nodelay", "1",
-                            "listen_backlog", "512",
-                            "connection_queue", "128",
+  const char* settings[] = {"listening_ports",
+                            ports.c_str(),
+                            "num_threads",
+                            threads.c_str(),
+                            "request_timeout_ms",
+                            timeout.c_str(),
+                            "enable_keep_alive",
+                            "no",
+                            "tcp_nodelay",
+                            "1",
+                            "listen_backlog",
+                            "512",
+                            "connection_queue",
+                            "128",
                             nullptr};
   mg_callbacks callbacks;
   memset(&callbacks, 0, sizeof callbacks);
@@ -174,8 +177,7 @@ absl::Status Server::Listen() {
   };
   // CivetWeb's own refusals (a request line it cannot read) as problems, too.
   callbacks.http_error = [](mg_connection* connection, int status, const char* message) {
-    auto* server =
-        static_cast<Server*>(mg_get_user_data(mg_get_context(connection)));
+    auto* server = static_cast<Server*>(mg_get_user_data(mg_get_context(connection)));
     HttpResponse response = HttpProblem(status, message != nullptr ? message : "");
     server->Send(connection, false, response);
     return 0;
@@ -246,8 +248,8 @@ const HttpRoute* Server::Find(const HttpRequest& request, std::string* allow) co
   const HttpRoute* best = nullptr;
   for (const HttpRoute& route : options_.routes) {
     const bool prefix = absl::EndsWith(route.path, "/") && route.path.size() > 1;
-    const bool match = prefix ? absl::StartsWith(request.path, route.path)
-                              : request.path == route.path;
+    const bool match =
+        prefix ? absl::StartsWith(request.path, route.path) : request.path == route.path;
     if (!match) continue;
     if (route.method != method) {
       absl::StrAppend(allow, allow->empty() ? "" : ", ", route.method);
@@ -288,8 +290,10 @@ HttpResponse Server::Answer(mg_connection* connection, const HttpRoute& route,
     case 413:
       return HttpProblem(413, absl::StrCat("the body holds more than ", route.body_bytes_most,
                                            " bytes, the most that is read here"));
-    case 400: return HttpProblem(400, "the body ended early");
-    default: break;
+    case 400:
+      return HttpProblem(400, "the body ended early");
+    default:
+      break;
   }
   return route.handle(request);
 }
@@ -317,7 +321,8 @@ void Server::Send(mg_connection* connection, bool head, HttpResponse& response) 
 int Server::Serve(mg_connection* connection) {
   const mg_request_info* info = mg_get_request_info(connection);
   HttpRequest request;
-  request.method = absl::AsciiStrToUpper(info->request_method != nullptr ? info->request_method : "");
+  request.method =
+      absl::AsciiStrToUpper(info->request_method != nullptr ? info->request_method : "");
   request.path = info->local_uri != nullptr ? info->local_uri : "";
   request.query = info->query_string != nullptr ? info->query_string : "";
   request.peer = info->remote_addr;

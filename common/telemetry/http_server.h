@@ -39,7 +39,7 @@ struct HttpRequest {
   std::string query;   // as sent, without '?'
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
-  std::string peer;    // address of the client
+  std::string peer;  // address of the client
 
   // The first header of that name (case-insensitive); empty if there is none.
   absl::string_view Header(absl::string_view name) const;

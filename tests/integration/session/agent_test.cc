@@ -132,8 +132,8 @@ TEST(AgentTest, ARefusalIsFinalAndNamed) {
   auto agent = StartAgent(Options(), dialer.get(), std::make_unique<ScriptedEngine>());
   watch.Attach(agent.get());
   const AgentStatus status = watch.Until([](const AgentStatus& s) { return !s.refused.ok(); });
-  EXPECT_THAT(status.refused, testing_support::StatusIs(absl::StatusCode::kAlreadyExists,
-                                                        HasSubstr("instance 7")));
+  EXPECT_THAT(status.refused,
+              testing_support::StatusIs(absl::StatusCode::kAlreadyExists, HasSubstr("instance 7")));
 }
 
 TEST(AgentTest, DrainsToTheLastAcknowledgement) {
@@ -166,8 +166,7 @@ TEST(AgentTest, TheNextAgentOnASpoolDeliversWhatTheLastOneCouldNot) {
   std::filesystem::remove_all(directory);
   ScriptedCoordinator coordinator;
   auto dialer = MakeDialer(coordinator.Channel());
-  auto agent =
-      StartAgent(Options(directory), dialer.get(), std::make_unique<ScriptedEngine>());
+  auto agent = StartAgent(Options(directory), dialer.get(), std::make_unique<ScriptedEngine>());
   const v1::Hello first = coordinator.Welcome();
   coordinator.Lease("r", {1, 2, 3});
   coordinator.Results(3, /*acknowledge=*/false);
@@ -188,8 +187,7 @@ TEST(AgentTest, ADirectoryInUseIsRefusedAtStart) {
   const std::string directory = absl::StrCat(::testing::TempDir(), "/agent-lock-", getpid());
   ScriptedCoordinator coordinator;
   auto dialer = MakeDialer(coordinator.Channel());
-  auto agent =
-      StartAgent(Options(directory), dialer.get(), std::make_unique<ScriptedEngine>());
+  auto agent = StartAgent(Options(directory), dialer.get(), std::make_unique<ScriptedEngine>());
   EXPECT_THAT(
       Agent::Start(Options(directory), dialer.get(), std::make_unique<ScriptedEngine>()),
       testing_support::StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr(directory)));

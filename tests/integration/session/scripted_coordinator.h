@@ -147,8 +147,8 @@ class ScriptedCoordinator : public v1::AgentService::Service {
   Mutex mu_;
   CondVar changed_;
   std::deque<v1::AgentMessage> heard_ ABSL_GUARDED_BY(mu_);
-  grpc::ServerReaderWriter<v1::CoordinatorMessage, v1::AgentMessage>* stream_
-      ABSL_GUARDED_BY(mu_) = nullptr;
+  grpc::ServerReaderWriter<v1::CoordinatorMessage, v1::AgentMessage>* stream_ ABSL_GUARDED_BY(mu_) =
+      nullptr;
   grpc::ServerContext* context_ ABSL_GUARDED_BY(mu_) = nullptr;
   absl::Status refuse_ ABSL_GUARDED_BY(mu_);
   std::unique_ptr<RpcServer> server_;

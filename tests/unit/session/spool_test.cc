@@ -66,9 +66,8 @@ std::vector<uint64_t> All(Spool& spool) {
 class DiskSpoolTest : public ::testing::Test {
  protected:
   DiskSpoolTest()
-      : directory_(absl::StrCat(
-            ::testing::TempDir(), "/spool-", getpid(), "-",
-            ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
+      : directory_(absl::StrCat(::testing::TempDir(), "/spool-", getpid(), "-",
+                                ::testing::UnitTest::GetInstance()->current_test_info()->name())) {
     std::filesystem::remove_all(directory_);
   }
   ~DiskSpoolTest() override { std::filesystem::remove_all(directory_); }
@@ -240,8 +239,8 @@ TEST_F(DiskSpoolTest, WhatMemoryCannotHoldIsReadBackInOrder) {
   EXPECT_EQ(All(*spool), expected);
   for (uint64_t through = 10; through <= 200; through += 10) {
     spool->Acknowledge(through);
-    EXPECT_EQ(All(*spool), std::vector<uint64_t>(expected.begin() + static_cast<long>(through),
-                                                 expected.end()));
+    EXPECT_EQ(All(*spool),
+              std::vector<uint64_t>(expected.begin() + static_cast<long>(through), expected.end()));
   }
   EXPECT_EQ(spool->bytes(), 0u);
 }
@@ -257,8 +256,12 @@ TEST_F(DiskSpoolTest, InterleavedWritesReadsAndAcknowledgementsLoseNothing) {
     switch (random.Below(6)) {
       case 0:
       case 1:
-      case 2: spool->Append(Result(static_cast<uint32_t>(step), random.Below(200))); break;
-      case 3: spool->Flush(); break;
+      case 2:
+        spool->Append(Result(static_cast<uint32_t>(step), random.Below(200)));
+        break;
+      case 3:
+        spool->Flush();
+        break;
       case 4: {
         const auto some = spool->Read(acknowledged, 5, 1u << 20);
         uint64_t next = acknowledged;

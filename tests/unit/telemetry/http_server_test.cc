@@ -37,9 +37,8 @@ std::unique_ptr<HttpServer> Serve(HttpServerOptions options) {
 
 std::string Post(const HttpServer& server, absl::string_view path, absl::string_view headers,
                  absl::string_view body) {
-  return Exchange(server.address(),
-                  absl::StrCat("POST ", path, " HTTP/1.1\r\nContent-Length: ", body.size(), "\r\n",
-                               headers, "\r\n", body));
+  return Exchange(server.address(), absl::StrCat("POST ", path, " HTTP/1.1\r\nContent-Length: ",
+                                                 body.size(), "\r\n", headers, "\r\n", body));
 }
 
 TEST(HttpServerTest, TakesAFreePortAndSaysWhich) {
@@ -57,8 +56,7 @@ TEST(HttpServerTest, APortThatIsTakenIsNamed) {
 
 TEST(HttpServerTest, AnAddressThatIsNoneIsRefused) {
   for (const char* listen : {"", "7701", "host:7701", "127.0.0.1:70000", "::1:80", "[::1]:0"}) {
-    EXPECT_THAT(HttpServer::Start({.listen = listen}),
-                StatusIs(absl::StatusCode::kInvalidArgument))
+    EXPECT_THAT(HttpServer::Start({.listen = listen}), StatusIs(absl::StatusCode::kInvalidArgument))
         << listen;
   }
 }
@@ -127,10 +125,10 @@ TEST(HttpServerTest, PostNeedsJson) {
   EXPECT_THAT(Post(*server, "/v1/x", "Host: localhost\r\nContent-Type: text/plain\r\n", "{}"),
               StartsWith("HTTP/1.1 415 "));
   EXPECT_THAT(Post(*server, "/v1/x", "Host: localhost\r\n", "{}"), StartsWith("HTTP/1.1 415 "));
-  EXPECT_THAT(Post(*server, "/v1/x",
-                   "Host: localhost\r\nContent-Type: application/json; charset=utf-8\r\n",
-                   "{\"a\":1}"),
-              EndsWith("POST /v1/x q=- body={\"a\":1}"));
+  EXPECT_THAT(
+      Post(*server, "/v1/x", "Host: localhost\r\nContent-Type: application/json; charset=utf-8\r\n",
+           "{\"a\":1}"),
+      EndsWith("POST /v1/x q=- body={\"a\":1}"));
 }
 
 TEST(HttpServerTest, ABodyOverTheBoundIsRefusedUnread) {
@@ -241,8 +239,9 @@ TEST(HttpProblemTest, MapsStatusCodes) {
 
 TEST(HostAllowedTest, TakesAddressesLocalhostAndTheNamesGiven) {
   const std::vector<std::string> names = {"picket.example"};
-  for (const char* host : {"127.0.0.1", "127.0.0.1:7701", "10.0.0.9:80", "[::1]:7701", "[::1]",
-                           "localhost", "LocalHost:1", "a.localhost", "picket.example", "PICKET.example:9"}) {
+  for (const char* host :
+       {"127.0.0.1", "127.0.0.1:7701", "10.0.0.9:80", "[::1]:7701", "[::1]", "localhost",
+        "LocalHost:1", "a.localhost", "picket.example", "PICKET.example:9"}) {
     EXPECT_TRUE(HostAllowed(host, names)) << host;
   }
   for (const char* host : {"", "evil.example", "localhost.evil.example", "127.0.0.1.evil.example",

@@ -43,8 +43,9 @@ TEST(InfoFileTest, HoldsAddressesAndTheProcess) {
   const std::string path = absl::StrCat(::testing::TempDir(), "/info-", getpid(), ".json");
   ASSERT_OK(WriteInfoFile(path, {{"grpc", "127.0.0.1:1"}, {"http", "127.0.0.1:2"}}));
   ASSERT_OK_AND_ASSIGN(const std::string text, ReadFile(path, 1000));
-  EXPECT_EQ(text, absl::StrCat("{\"grpc\":\"127.0.0.1:1\",\"http\":\"127.0.0.1:2\",\"pid\":",
-                               getpid(), "}\n"));
+  EXPECT_EQ(
+      text,
+      absl::StrCat("{\"grpc\":\"127.0.0.1:1\",\"http\":\"127.0.0.1:2\",\"pid\":", getpid(), "}\n"));
   unlink(path.c_str());
 }
 
