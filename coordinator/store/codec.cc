@@ -2,7 +2,9 @@
 
 #include <limits>
 
+#include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/policy/limits.h"
 
 namespace picket {
 namespace {
@@ -97,7 +99,7 @@ std::string EncodeNumbers(const std::vector<uint32_t>& numbers) {
 absl::Status DecodeNumbers(absl::string_view bytes, std::vector<uint32_t>& numbers) {
   numbers.clear();
   uint64_t count;
-  if (!GetFormat(bytes) || !GetVarint(bytes, count) || count > (uint64_t{1} << 32)) {
+  if (!GetFormat(bytes) || !GetVarint(bytes, count) || count > DefaultLimits().executions_per_run) {
     return Damaged("a list of executions");
   }
   int64_t end = 0;
