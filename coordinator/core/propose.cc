@@ -77,6 +77,7 @@ void Core::On(event::StoreIdle&, Effects& out) {
     Flight flight;
     for (Incoming& incoming : late_) {
       incoming.row.late = true;
+      incoming.row.deciding = false;  // a refused draft may have thought so
       flight.acks.push_back(incoming.ack);
       flight.instances.push_back(std::move(incoming.instance));
       append.results.push_back(std::move(incoming.row));
