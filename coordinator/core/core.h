@@ -213,8 +213,8 @@ class Core {
   const CoreOptions options_;
   absl::Time now_;
 
+  Holders holders_;  // outlives the runs, which give back what they hold as they go
   std::map<std::string, std::unique_ptr<RunState>> runs_;
-  Holders holders_;
   absl::flat_hash_map<PeerId, std::unique_ptr<Session>> sessions_;
   absl::flat_hash_map<std::string, PeerId> by_instance_;  // open ones
   std::map<std::string, std::set<PeerId>> open_at_;       // open ones, by location
