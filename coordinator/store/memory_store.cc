@@ -14,6 +14,7 @@
 #include "coordinator/core/seal.h"
 #include "coordinator/store/compare.h"
 #include "coordinator/store/limits.h"
+#include "coordinator/store/memory_agents.h"
 #include "coordinator/store/result_log.h"
 #include "coordinator/store/store.h"
 
@@ -119,9 +120,7 @@ class MemoryStore final : public Store {
 
   absl::StatusOr<std::vector<AgentRow>> LoadAgents() override {
     MutexLock lock(&mu_);
-    std::vector<AgentRow> rows;
-    for (const auto& [instance, agent] : agents_) rows.push_back(agent);
-    return rows;
+    return agents_.All();
   }
 
   absl::StatusOr<std::vector<v1::Blob>> LoadBlobs(
@@ -232,10 +231,7 @@ class MemoryStore final : public Store {
       Forget(runs_to_go.back());
       runs_to_go.pop_back();
     }
-    const absl::Time agents_before = clock_->TimeNow() - DefaultStoreLimits().gone_agents_kept;
-    std::erase_if(agents_, [&](const auto& entry) {
-      return entry.second.agent.state() == v1::Agent::GONE && entry.second.renewed < agents_before;
-    });
+    agents_.ForgetGone(clock_->TimeNow() - DefaultStoreLimits().gone_agents_kept);
     return gone;
   }
 
@@ -380,77 +376,23 @@ class MemoryStore final : public Store {
   }
 
   Outcome Apply(const PutAgent& put, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    Outcome outcome;
-    std::vector<AgentRow*> displaced;
-    for (auto& [instance, other] : agents_) {
-      if (put.agent.agent.state() != v1::Agent::LIVE ||
-          instance == put.agent.agent.instance() || other.agent.state() != v1::Agent::LIVE ||
-          other.agent.name() != put.agent.agent.name() ||
-          other.agent.location() != put.agent.agent.location()) {
-        continue;
-      }
-      if (HoldsName(other) && !put.take_over) {
-        outcome.agent.push_back(other);
-        return outcome;
-      }
-      displaced.push_back(&other);
-    }
-    for (AgentRow* other : displaced) {
-      LoseName(*other);
-      outcome.agent.push_back(*other);
-    }
-    AgentRow& row = agents_[put.agent.agent.instance()];
-    row = put.agent;
-    row.renewed = now;
-    outcome.committed = true;
-    return outcome;
+    return agents_.Apply(put, now);
   }
-
   Outcome Apply(const CloseAgent& close, absl::Time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    Outcome outcome;
-    const auto it = agents_.find(close.instance);
-    if (it == agents_.end()) return outcome;
-    if (it->second.coordinator != close.coordinator) {
-      outcome.agent.push_back(it->second);
-      return outcome;
-    }
-    it->second.coordinator.clear();
-    if (close.goodbye) it->second.agent.set_state(v1::Agent::GONE);
-    outcome.committed = true;
-    return outcome;
+    return agents_.Apply(close);
   }
-
   Outcome Apply(const ExpireAgent& expire, absl::Time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    Outcome outcome;
-    const auto it = agents_.find(expire.instance);
-    if (it == agents_.end()) return outcome;
-    if (it->second.renewed > expire.renewed || it->second.agent.state() == v1::Agent::GONE) {
-      outcome.agent.push_back(it->second);
-      return outcome;
-    }
-    it->second.coordinator.clear();
-    it->second.agent.set_state(v1::Agent::GONE);
-    outcome.committed = true;
-    return outcome;
+    return agents_.Apply(expire);
   }
-
   Outcome Apply(const RenewAgents& renew, absl::Time now) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    for (const std::string& instance : renew.instances) {
-      const auto it = agents_.find(instance);
-      if (it != agents_.end() && it->second.agent.state() != v1::Agent::GONE) {
-        it->second.renewed = now;
-      }
-    }
-    Outcome outcome;
-    outcome.committed = true;
-    return outcome;
+    return agents_.Apply(renew, now);
   }
 
   Clock* const clock_;
   Mutex mu_;
   std::map<std::string, MemoryRun> runs_ ABSL_GUARDED_BY(mu_);
   std::map<std::pair<std::string, std::string>, std::string> requests_ ABSL_GUARDED_BY(mu_);
-  std::map<std::string, AgentRow> agents_ ABSL_GUARDED_BY(mu_);
+  MemoryAgents agents_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, SharedBlob> blobs_ ABSL_GUARDED_BY(mu_);
   std::map<std::tuple<std::string, std::string, std::string, std::string, std::string>,
            std::deque<HistoryRow>>

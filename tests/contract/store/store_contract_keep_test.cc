@@ -1,4 +1,4 @@
-// The second half of the contract: results, evidence, lists, agents, history, retention.
+// The second part of the contract: results, evidence, lists, history, retention.
 
 #include "tests/contract/store/store_contract.h"
 
@@ -212,94 +212,6 @@ TEST_P(StoreContract, BlobsAreSharedByDigest) {
                        store().LoadBlobs({std::string(32, 'b'), std::string(32, 'c')}));
   ASSERT_THAT(blobs, SizeIs(1));
   EXPECT_EQ(blobs[0].data(), blob.data());
-}
-
-TEST_P(StoreContract, OneNameAtOnePlaceHasOneLiveInstance) {
-  ASSERT_TRUE(Put(PutAgent{MakeAgent("i1", "web-1", "eu-west", "c1")}).committed);
-  const Outcome refused = Put(PutAgent{MakeAgent("i2", "web-1", "eu-west", "c1")});
-  EXPECT_FALSE(refused.committed);
-  ASSERT_THAT(refused.agent, SizeIs(1));
-  EXPECT_EQ(refused.agent[0].agent.instance(), "i1");
-  EXPECT_TRUE(Put(PutAgent{MakeAgent("i3", "web-1", "us-east", "c1")}).committed);
-  EXPECT_TRUE(Put(PutAgent{MakeAgent("i1", "web-1", "eu-west", "c2")}).committed);
-  ASSERT_OK_AND_ASSIGN(std::vector<AgentRow> agents, store().LoadAgents());
-  EXPECT_THAT(agents, SizeIs(2));
-}
-
-TEST_P(StoreContract, TakingOverDrainsTheOldInstance) {
-  ASSERT_TRUE(Put(PutAgent{MakeAgent("i1", "web-1", "eu-west", "c1")}).committed);
-  const Outcome outcome =
-      Put(PutAgent{.agent = MakeAgent("i2", "web-1", "eu-west", "c1"), .take_over = true});
-  EXPECT_TRUE(outcome.committed);
-  ASSERT_THAT(outcome.agent, SizeIs(1));
-  EXPECT_EQ(outcome.agent[0].agent.instance(), "i1");
-  EXPECT_EQ(outcome.agent[0].agent.state(), v1::Agent::DRAINING);
-  // The new one renews its row beside the one that drains.
-  EXPECT_TRUE(Put(PutAgent{MakeAgent("i2", "web-1", "eu-west", "c1")}).committed);
-}
-
-TEST_P(StoreContract, DrainingAnInstanceThatLostItsNameLeavesTheNewOneAlone) {
-  ASSERT_TRUE(Put(PutAgent{MakeAgent("i1", "web-1", "eu-west", "c1")}).committed);
-  ASSERT_TRUE(
-      Put(PutAgent{.agent = MakeAgent("i2", "web-1", "eu-west", "c1"), .take_over = true})
-          .committed);
-  AgentRow draining = MakeAgent("i1", "web-1", "eu-west", "c1");
-  draining.agent.set_state(v1::Agent::DRAINING);
-  const Outcome outcome = Put(PutAgent{.agent = draining, .take_over = true});
-  EXPECT_TRUE(outcome.committed);
-  EXPECT_THAT(outcome.agent, IsEmpty());
-  ASSERT_OK_AND_ASSIGN(std::vector<AgentRow> agents, store().LoadAgents());
-  ASSERT_THAT(agents, SizeIs(2));
-  EXPECT_EQ(agents[0].agent.state(), v1::Agent::DRAINING);
-  EXPECT_EQ(agents[1].agent.state(), v1::Agent::LIVE);
-}
-
-TEST_P(StoreContract, AClosedStreamGivesItsNameAway) {
-  ASSERT_TRUE(Put(PutAgent{MakeAgent("i1", "web-1", "eu-west", "c1")}).committed);
-  ASSERT_TRUE(Put(CloseAgent{.instance = "i1", .coordinator = "c1"}).committed);
-  const Outcome outcome = Put(PutAgent{MakeAgent("i2", "web-1", "eu-west", "c1")});
-  EXPECT_TRUE(outcome.committed);
-  ASSERT_THAT(outcome.agent, SizeIs(1));
-  EXPECT_EQ(outcome.agent[0].agent.instance(), "i1");
-  EXPECT_EQ(outcome.agent[0].agent.state(), v1::Agent::GONE);
-}
-
-TEST_P(StoreContract, OnlyTheCoordinatorThatHoldsAStreamClosesIt) {
-  ASSERT_TRUE(Put(PutAgent{MakeAgent("i1", "web-1", "eu-west", "c2")}).committed);
-  const Outcome refused = Put(CloseAgent{.instance = "i1", .coordinator = "c1", .goodbye = true});
-  EXPECT_FALSE(refused.committed);
-  ASSERT_THAT(refused.agent, SizeIs(1));
-  EXPECT_EQ(refused.agent[0].coordinator, "c2");
-  EXPECT_TRUE(Put(CloseAgent{.instance = "i1", .coordinator = "c2", .goodbye = true}).committed);
-  ASSERT_OK_AND_ASSIGN(std::vector<AgentRow> agents, store().LoadAgents());
-  ASSERT_THAT(agents, SizeIs(1));
-  EXPECT_EQ(agents[0].agent.state(), v1::Agent::GONE);
-  EXPECT_EQ(agents[0].coordinator, "");
-  EXPECT_FALSE(Put(CloseAgent{.instance = "nobody", .coordinator = "c2"}).committed);
-}
-
-TEST_P(StoreContract, ARenewedAgentDoesNotExpire) {
-  ASSERT_TRUE(Put(PutAgent{MakeAgent("i1", "web-1", "eu-west", "c1")}).committed);
-  ASSERT_OK_AND_ASSIGN(std::vector<AgentRow> agents, store().LoadAgents());
-  ASSERT_THAT(agents, SizeIs(1));
-  EXPECT_EQ(agents[0].spool, "spool-i1");
-  EXPECT_EQ(agents[0].agent.labels().at("rack"), "r1");
-  const absl::Time seen = agents[0].renewed;
-  const Outcome early = Put(ExpireAgent{.instance = "i1", .renewed = seen - absl::Seconds(1)});
-  EXPECT_FALSE(early.committed);
-  ASSERT_THAT(early.agent, SizeIs(1));
-  ASSERT_TRUE(Put(RenewAgents{.instances = {"i1", "unknown"}}).committed);
-  ASSERT_OK_AND_ASSIGN(agents, store().LoadAgents());
-  EXPECT_GE(agents[0].renewed, seen);
-  const absl::Time renewed = agents[0].renewed;
-  EXPECT_TRUE(Put(ExpireAgent{.instance = "i1", .renewed = renewed}).committed);
-  ASSERT_OK_AND_ASSIGN(agents, store().LoadAgents());
-  EXPECT_EQ(agents[0].agent.state(), v1::Agent::GONE);
-  // What is gone stays gone until it says hello again.
-  ASSERT_TRUE(Put(RenewAgents{.instances = {"i1"}}).committed);
-  ASSERT_OK_AND_ASSIGN(agents, store().LoadAgents());
-  EXPECT_EQ(agents[0].agent.state(), v1::Agent::GONE);
-  EXPECT_EQ(agents[0].renewed, renewed);
 }
 
 TEST_P(StoreContract, TheCommitSaysWhatTimeTheStoreHas) {
