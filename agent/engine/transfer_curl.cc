@@ -145,6 +145,10 @@ void CurlCore::OnReady(int fd, uint32_t events) {
     EndLinger(fd);
     return;
   }
+  if (OpenSocket* socket = Find(fd); socket != nullptr && socket->idle) {
+    OnIdleReady(fd, socket);
+    return;
+  }
   int flags = 0;
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLRDHUP)) != 0) flags |= CURL_CSELECT_IN;
   if ((events & EPOLLOUT) != 0) flags |= CURL_CSELECT_OUT;
@@ -238,6 +242,26 @@ void CurlCore::MarkIdle(int fd, OpenSocket* socket) {
   socket->idle = true;
   socket->partition->idle.push_back(fd);
   ++idle_;
+  (void)loop_->Watch(fd, EPOLLIN, this);  // the kernel does already, as a rule
+}
+
+void CurlCore::OnIdleReady(int fd, OpenSocket* socket) {
+  char byte;
+  const ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+  loop_->Unwatch(fd);
+  // In TLS what comes late may be session tickets: no harm.
+  if (got > 0 && socket->tls != nullptr) return;
+  if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
+  TakeFromIdle(fd, socket);
+  Kill(fd);
+}
+
+void CurlCore::Kill(int fd) {
+  // libcurl 7.88 takes a connection with unread bytes for a live one: leave it none.
+  char bytes[4096];
+  for (int i = 0; i < 16 && recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0; ++i) {
+  }
+  shutdown(fd, SHUT_RDWR);
 }
 
 void CurlCore::TakeFromIdle(int fd, OpenSocket* socket) {
@@ -248,7 +272,7 @@ void CurlCore::TakeFromIdle(int fd, OpenSocket* socket) {
 }
 
 void CurlCore::ShutIdle(Partition* partition) {
-  for (const int fd : partition->idle) shutdown(fd, SHUT_RDWR);
+  for (const int fd : partition->idle) Kill(fd);
 }
 
 void CurlCore::CloseSocket(int fd) {

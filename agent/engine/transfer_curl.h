@@ -73,9 +73,13 @@ class CurlCore : private FdHandler {
   // Sockets of libcurl's connections.
   OpenSocket* Find(int fd);
   OpenSocket* Register(int fd, CurlUser* user);
+  // No transfer runs on it any more. It is watched meanwhile: one that the server ends,
+  // or sends unasked bytes on, is not used again.
   void MarkIdle(int fd, OpenSocket* socket);
+  // Ends a connection that libcurl still holds and must not use again: it finds it dead.
+  void Kill(int fd);
   size_t idle() const { return idle_; }
-  // Ends the idle connections of a partition; libcurl notices and drops them.
+  // Ends the idle connections of a partition.
   void ShutIdle(Partition* partition);
 
  private:
@@ -89,6 +93,7 @@ class CurlCore : private FdHandler {
   void OnReady(int fd, uint32_t events) override;
   void ReadMessages();
   void TakeFromIdle(int fd, OpenSocket* socket);
+  void OnIdleReady(int fd, OpenSocket* socket);
   void CloseSocket(int fd);
   void Linger(int fd);
   void EndLinger(int fd);

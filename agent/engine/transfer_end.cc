@@ -321,7 +321,12 @@ void Transfer::CollectSocket() {
   // What libcurl has not closed by now it keeps for the next.
   socket = fd_ < 0 ? nullptr : context_->curl->Find(fd_);
   if (socket == nullptr || (socket->user != this && socket->user != nullptr)) return;
-  context_->curl->MarkIdle(fd_, socket);
+  if (result_.reason == Reason::none) {
+    context_->curl->MarkIdle(fd_, socket);
+  } else {
+    socket->user = nullptr;
+    context_->curl->Kill(fd_);
+  }
 }
 
 }  // namespace picket

@@ -307,8 +307,21 @@ void Transfer::OnDone(CURLcode code) {
     resuming_ = true;
     return;
   }
+  if (code == CURLE_OK) CheckKeptSurplus();
   Judge(code);
   Complete();
+}
+
+void Transfer::CheckKeptSurplus() {
+  // On a connection that stays open, bytes behind the response would be taken for the
+  // next one's.
+  const OpenSocket* socket = fd_ < 0 ? nullptr : context_->curl->Find(fd_);
+  if (socket == nullptr || socket->user != this || socket->tls != nullptr ||
+      head_.version() == "2") {
+    return;
+  }
+  char byte;
+  if (recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) surplus_ = true;
 }
 
 }  // namespace picket

@@ -86,6 +86,7 @@ class Transfer : private CurlUser {
   bool TakeBody(absl::string_view* data);
   bool turn_spent();
   void CheckTlsSurplus();
+  void CheckKeptSurplus();
 
   // The end.
   void OnDeadline();

@@ -368,7 +368,8 @@ void Transfer::SetRoute() {
   CURL* easy = handle_->easy;
   const bool own = partition_ == nullptr;
   const std::string address = own ? kNoPartition : partition_->address;
-  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, own ? 1L : 0L);
+  // Without a free connection of ours libcurl shall not look for one either.
+  curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, claimed_ ? 0L : 1L);
   curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, own ? 1L : 0L);
   if (!proxied_) {
     route_ = curl_slist_append(nullptr, absl::StrCat("::[", address, "]:", port_).c_str());

@@ -294,6 +294,30 @@ TEST_F(TransferTest, ADeadPooledConnectionIsReplaced) {
   EXPECT_EQ(server_->connections(), 5);
 }
 
+TEST_F(TransferTest, BytesBehindAPooledAnswerNeverReachTheNextTest) {
+  server_->On("/keep-two", [](ScriptedConnection& c, const std::string&) {
+    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 30000\r\n\r\n" + std::string(30000, 'x') +
+            "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
+  });
+  server_->On("/keep-later", [](ScriptedConnection& c, const std::string&) {
+    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
+    c.Pause(absl::Milliseconds(20));
+    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
+  });
+  TransferRequest request = To("/keep-two");
+  request.reuse = true;
+  EXPECT_EQ(Name(runner_.Run(request).reason), "protocol_error");
+  request.url = server_->Url("/keep");
+  EXPECT_EQ(runner_.Run(request).body, "hello");
+  request.url = server_->Url("/keep-later");
+  EXPECT_EQ(Name(runner_.Run(request).reason), "none");
+  runner_.Run(To("/delay-50"));
+  request.url = server_->Url("/keep");
+  const TransferResult next = runner_.Run(request);
+  EXPECT_EQ(next.body, "hello");
+  EXPECT_FALSE(next.reused);
+}
+
 TEST_F(TransferTest, APostIsNotSentTwiceWhenAPooledConnectionDies) {
   server_->On("/keep-die", [](ScriptedConnection& c, const std::string&) { c.Close(); });
   TransferRequest request = To("/keep");
