@@ -193,15 +193,17 @@ void SimCoordinator::Commit(std::vector<Proposal> proposals) {
   const absl::Duration after = world_->Between(faults_->commit_least, faults_->commit_most) / 2;
   // The store goes on even if this coordinator dies meanwhile.
   auto shared = std::make_shared<std::vector<Proposal>>(std::move(proposals));
-  world_->After(before, [this, alive = alive_, shared, refuse, mute, after] {
-    if (!*alive && world_->random().Chance(0.5)) return;  // it never left
+  world_->After(before, [this, alive = alive_, world = world_, store = store_,
+                         checkers = checkers_, shared, refuse, mute, after] {
+    // Until `alive` says otherwise, `this` may be gone.
+    if (!*alive && world->random().Chance(0.5)) return;  // it never left
     std::shared_ptr<CommitResult> result;
     if (!refuse) {
-      result = std::make_shared<CommitResult>(*store_->Commit(*shared));
-      checkers_->OnCommitted(*shared, *result);
+      result = std::make_shared<CommitResult>(*store->Commit(*shared));
+      checkers->OnCommitted(*shared, *result);
       for (size_t i = 0; i < shared->size(); ++i) {
         const std::string line = Describe((*shared)[i], result->outcomes[i]);
-        if (!line.empty()) world_->Note(absl::StrCat(line));
+        if (!line.empty()) world->Note(absl::StrCat(line));
       }
     }
     if (!*alive) return;
