@@ -237,6 +237,7 @@ class MemoryStore final : public Store {
 
   // Nobody else writes here.
   void OnHint(absl::AnyInvocable<void()>) override {}
+  bool Exclusive() const override { return true; }
 
  private:
   MemoryRun* Find(const std::string& run_id) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {

@@ -254,6 +254,8 @@ class SqlStore final : public Store {
     if (database_.on_hint != nullptr) database_.on_hint(std::move(hint));
   }
 
+  bool Exclusive() const override { return database_.on_hint == nullptr; }
+
  private:
   SqlDriver& reader() ABSL_EXCLUSIVE_LOCKS_REQUIRED(read_mu_) { return *database_.reader; }
 

@@ -222,6 +222,8 @@ TEST_F(PostgresStoreTest, OthersAreWokenWhenARunIsAdmitted) {
   second->OnHint([] {});
 }
 
+TEST_F(PostgresStoreTest, OthersMayWriteToIt) { EXPECT_FALSE(Open()->Exclusive()); }
+
 TEST_F(PostgresStoreTest, ANewerStoreIsRefusedAndBothVersionsAreNamed) {
   Open();
   cluster_->Sql(absl::StrCat("INSERT INTO ", schema_, ".picket_schema VALUES (4242)"));

@@ -22,5 +22,9 @@ INSTANTIATE_TEST_SUITE_P(Memory, StoreContract,
                                                      }}),
                          [](const auto& info) { return info.param.name; });
 
+TEST(MemoryStoreTest, NobodyElseWritesToIt) {
+  EXPECT_TRUE(MakeMemoryStore(Clock::Real())->Exclusive());
+}
+
 }  // namespace
 }  // namespace picket

@@ -97,6 +97,12 @@ TEST(SqliteStoreTest, ASecondCoordinatorIsRefusedAndTheFirstIsNamed) {
   EXPECT_OK(second->GetRun(RunId(1)));
 }
 
+TEST(SqliteStoreTest, NobodyElseWritesToItsFile) {
+  TempFolder folder;
+  ASSERT_OK_AND_ASSIGN(auto store, Open(folder.File("p.db")));
+  EXPECT_TRUE(store->Exclusive());
+}
+
 TEST(SqliteStoreTest, ANewerStoreIsRefusedAndBothVersionsAreNamed) {
   TempFolder folder;
   { ASSERT_OK(Open(folder.File("p.db"))); }
