@@ -4,8 +4,8 @@
 #include "absl/status/status.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "common/base/status_macros.h"
+#include "common/expr/json_schema_draft.h"
 #include "common/expr/json_schema_keyword_reader.h"
 #include "common/expr/json_schema_node.h"
 #include "common/expr/uri.h"
@@ -19,20 +19,6 @@ using Draft = JsonSchema::Draft;
 constexpr int kDraft7 = 1;
 constexpr int kDraft2020 = 2;
 constexpr int kBoth = kDraft7 | kDraft2020;
-
-absl::string_view DraftName(Draft draft) {
-  return draft == Draft::k7 ? "draft 7" : "draft 2020-12";
-}
-
-std::optional<Draft> DraftOf(absl::string_view uri) {
-  absl::ConsumeSuffix(&uri, "#");
-  if (uri == "http://json-schema.org/draft-07/schema" ||
-      uri == "https://json-schema.org/draft-07/schema") {
-    return Draft::k7;
-  }
-  if (uri == "https://json-schema.org/draft/2020-12/schema") return Draft::k2020_12;
-  return std::nullopt;
-}
 
 class Compiler : private KeywordReader {
  public:
@@ -111,22 +97,12 @@ class Compiler : private KeywordReader {
     for (const auto& [name, value] : *schema.get_ptr<const Json::object_t*>()) {
       const std::string below = absl::StrCat(pointer, "/", PointerToken(name));
       const Keyword* keyword = FindKeyword(name);
-      if (keyword == nullptr) return Fail(below, UnknownKeyword(name));
+      if (keyword == nullptr) return Fail(below, UnknownKeyword(name, draft_));
       if (keyword->handler == nullptr) continue;
       if (ref_only && name != "$ref" && name != "definitions") continue;
       ABSL_RETURN_IF_ERROR((this->*keyword->handler)(value, below, scope, node));
     }
     return node;
-  }
-
-  std::string UnknownKeyword(absl::string_view name) const {
-    static constexpr absl::string_view kUnsupported[] = {
-        "unevaluatedItems", "unevaluatedProperties", "$dynamicRef", "$dynamicAnchor",
-        "$recursiveRef",    "$recursiveAnchor",      "$vocabulary"};
-    for (absl::string_view unsupported : kUnsupported) {
-      if (name == unsupported) return absl::StrCat("'", name, "' is not supported");
-    }
-    return absl::StrCat("'", name, "' is no keyword of ", DraftName(draft_));
   }
 
   // $id and $anchor, which are needed before anything below is looked at.

@@ -215,13 +215,21 @@ void Server::Stop() {
     stopping_ = true;
     stopped_.SignalAll();
   }
-  std::atomic<bool> done{false};
-  std::thread stopper([this, &done] {
+  bool done = false;
+  CondVar ended;
+  std::thread stopper([this, &done, &ended] {
     mg_stop(context_);
+    MutexLock lock(&mu_);
     done = true;
+    ended.SignalAll();
   });
   const auto at = ParseListen(address_);
-  while (!done && at.ok()) {
+  const auto is_done = [this, &done, &ended] {
+    MutexLock lock(&mu_);
+    if (!done) ended.WaitWithTimeout(&mu_, absl::Milliseconds(2));
+    return done;
+  };
+  while (at.ok() && !is_done()) {
     const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (fd >= 0) {
       sockaddr_in to{};
@@ -231,7 +239,6 @@ void Server::Stop() {
       (void)connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof to);
       close(fd);
     }
-    usleep(2000);
   }
   stopper.join();
   context_ = nullptr;
