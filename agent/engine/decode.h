@@ -51,8 +51,8 @@ class Decoder {
  private:
   struct Link {
     std::unique_ptr<DecodeStage> stage;
-    std::string buffer;            // output of this stage not yet read by the next
-    absl::string_view unread;      // in buffer
+    std::string buffer;        // output of this stage not yet read by the next
+    absl::string_view unread;  // in buffer
     bool started = false, ended = false;
   };
   enum class Pull { kSome, kNothing, kBroken };

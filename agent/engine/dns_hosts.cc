@@ -33,7 +33,7 @@ const std::vector<IpAddress>& HostsFile::Find(absl::string_view name, int64_t no
 }
 
 void HostsFile::Reload() {
-  struct stat info{};
+  struct stat info {};
   if (stat(path_.c_str(), &info) != 0) {
     names_.clear();
     size_ = -1;

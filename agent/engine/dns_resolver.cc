@@ -73,11 +73,16 @@ DnsAnswer AnswerOf(int status, absl::string_view data, bool v6) {
 // Of the reasons of both families, the one that says most about the name.
 int Weight(Reason::Value reason) {
   switch (reason) {
-    case Reason::agent_resources: return 5;
-    case Reason::dns_not_found: return 4;
-    case Reason::dns_server_failure: return 3;
-    case Reason::dns_timeout: return 2;
-    default: return 1;
+    case Reason::agent_resources:
+      return 5;
+    case Reason::dns_not_found:
+      return 4;
+    case Reason::dns_server_failure:
+      return 3;
+    case Reason::dns_timeout:
+      return 2;
+    default:
+      return 1;
   }
 }
 
@@ -114,7 +119,9 @@ class DnsResolver::LookupImpl : public DnsLookup {
  public:
   LookupImpl(DnsResolver* resolver, std::string name, v1::HttpCheck::IpVersion family,
              absl::AnyInvocable<void(DnsUpdate)> update)
-      : resolver_(resolver), name_(std::move(name)), family_(family),
+      : resolver_(resolver),
+        name_(std::move(name)),
+        family_(family),
         update_(std::make_shared<absl::AnyInvocable<void(DnsUpdate)>>(std::move(update))) {
     // On the next turn, so that the caller holds the lookup before it is answered.
     delay_ = resolver_->loop_->StartTimer(0, [this] { Ask(); });
@@ -139,7 +146,8 @@ class DnsResolver::LookupImpl : public DnsLookup {
     // IPv4 alone waits a little, so that IPv6 goes first where it works.
     if (!last && !query->v6 && !held_.empty() && !told_) {
       delay_ = resolver_->loop_->StartTimer(
-          absl::ToInt64Nanoseconds(DefaultEngineLimits().resolution_delay), [this] { Tell(false); });
+          absl::ToInt64Nanoseconds(DefaultEngineLimits().resolution_delay),
+          [this] { Tell(false); });
       return;
     }
     if (last || !held_.empty()) Tell(last);
@@ -259,8 +267,7 @@ std::unique_ptr<DnsLookup> DnsResolver::Lookup(const std::string& name,
   return std::make_unique<LookupImpl>(this, name, family, std::move(update));
 }
 
-void DnsResolver::OnAnswer(void* query, int status, int timeouts, unsigned char* data,
-                           int length) {
+void DnsResolver::OnAnswer(void* query, int status, int timeouts, unsigned char* data, int length) {
   std::unique_ptr<Query> owned(static_cast<Query*>(query));
   if (owned->lookup == nullptr) return;
   const absl::string_view message(reinterpret_cast<const char*>(data),
@@ -275,7 +282,8 @@ void DnsResolver::OnSocketState(void* self, ares_socket_t fd, int readable, int 
     return;
   }
   // A socket that cannot be watched shows as a time-out.
-  (void)resolver->loop_->Watch(fd, (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u), resolver);
+  (void)resolver->loop_->Watch(fd, (readable ? EPOLLIN : 0u) | (writable ? EPOLLOUT : 0u),
+                               resolver);
 }
 
 void DnsResolver::OnReady(int fd, uint32_t events) {

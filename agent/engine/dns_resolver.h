@@ -48,9 +48,8 @@ class DnsResolver : private FdHandler {
   // `servers` as "ip[:port]"; empty = resolv.conf, with its options and search list.
   // Servers given here are asked for the name as it is, without a search list. Unless
   // resolv.conf says otherwise a server is given 1, 2, 4 and 8 s.
-  static absl::StatusOr<std::unique_ptr<DnsResolver>> Create(EventLoop* loop,
-                                                             const std::vector<std::string>& servers,
-                                                             std::string hosts_file);
+  static absl::StatusOr<std::unique_ptr<DnsResolver>> Create(
+      EventLoop* loop, const std::vector<std::string>& servers, std::string hosts_file);
   ~DnsResolver() override;
 
   // What is known without a packet: addresses of a literal, of the hosts file or of
@@ -67,7 +66,8 @@ class DnsResolver : private FdHandler {
   class LookupImpl;
   struct Query;
 
-  DnsResolver(EventLoop* loop, std::string hosts_file) : loop_(loop), hosts_(std::move(hosts_file)) {}
+  DnsResolver(EventLoop* loop, std::string hosts_file)
+      : loop_(loop), hosts_(std::move(hosts_file)) {}
   static void OnSocketState(void* self, ares_socket_t fd, int readable, int writable);
   static void OnAnswer(void* query, int status, int timeouts, unsigned char* data, int length);
   void OnReady(int fd, uint32_t events) override;

@@ -27,8 +27,8 @@ int64_t EventLoop::ReadClockNs() { return absl::ToInt64Nanoseconds(Clock::Real()
 absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create() {
   const int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
   if (epoll_fd < 0) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("cannot create an event loop: ", strerror(errno), "; raise the limit of open files"));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "cannot create an event loop: ", strerror(errno), "; raise the limit of open files"));
   }
   const int event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
   epoll_event event{};
@@ -38,8 +38,8 @@ absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create() {
     const int error = errno;
     if (event_fd >= 0) close(event_fd);
     close(epoll_fd);
-    return absl::ResourceExhaustedError(
-        absl::StrCat("cannot create an event loop: ", strerror(error), "; raise the limit of open files"));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "cannot create an event loop: ", strerror(error), "; raise the limit of open files"));
   }
   return std::unique_ptr<EventLoop>(new EventLoop(epoll_fd, event_fd));
 }
@@ -167,10 +167,9 @@ void EventLoop::Poll(int64_t wait_ns) {
   timespec timeout{};
   timeout.tv_sec = wait_ns / 1'000'000'000;
   timeout.tv_nsec = wait_ns % 1'000'000'000;
-  const int count = wait_ns == 0
-                        ? epoll_wait(epoll_fd_, events, kEventsPerTurn, 0)
-                        : epoll_pwait2(epoll_fd_, events, kEventsPerTurn,
-                                       wait_ns < 0 ? nullptr : &timeout, nullptr);
+  const int count = wait_ns == 0 ? epoll_wait(epoll_fd_, events, kEventsPerTurn, 0)
+                                 : epoll_pwait2(epoll_fd_, events, kEventsPerTurn,
+                                                wait_ns < 0 ? nullptr : &timeout, nullptr);
   now_ns_ = turn_start_ns_ = ReadClockNs();
   for (int i = 0; i < count; ++i) {
     if (events[i].data.u64 == ~uint64_t{0}) {
@@ -207,9 +206,9 @@ void EventLoop::NoteStall(int64_t end_ns, int64_t length_ns) {
 
 int64_t EventLoop::LongestStallNs(int64_t since_ns) const {
   int64_t longest = ReadClockNs() - std::max(turn_start_ns_, since_ns);
-  const auto first = std::lower_bound(
-      stalls_.begin(), stalls_.end(), since_ns,
-      [](const Stall& stall, int64_t since) { return stall.end_ns < since; });
+  const auto first =
+      std::lower_bound(stalls_.begin(), stalls_.end(), since_ns,
+                       [](const Stall& stall, int64_t since) { return stall.end_ns < since; });
   if (first != stalls_.end()) {
     // Only the part of it that lies after `since_ns` counts.
     longest = std::max(longest, std::min(first->length_ns, first->end_ns - since_ns));

@@ -18,7 +18,8 @@ namespace {
 std::string NameText(X509_NAME* name) {
   std::unique_ptr<BIO, int (*)(BIO*)> bio(BIO_new(BIO_s_mem()), BIO_free);
   if (bio == nullptr || name == nullptr) return "";
-  X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253 & ~static_cast<unsigned long>(ASN1_STRFLGS_ESC_MSB));
+  X509_NAME_print_ex(bio.get(), name, 0,
+                     XN_FLAG_RFC2253 & ~static_cast<unsigned long>(ASN1_STRFLGS_ESC_MSB));
   char* data = nullptr;
   const long length = BIO_get_mem_data(bio.get(), &data);
   if (length <= 0) return "";
@@ -60,7 +61,11 @@ std::string Utf8(std::string text) {
   size_t i = 0;
   while (i < text.size()) {
     const auto lead = static_cast<unsigned char>(text[i]);
-    const size_t length = lead < 0x80 ? 1 : lead >> 5 == 6 ? 2 : lead >> 4 == 14 ? 3 : lead >> 3 == 30 ? 4 : 0;
+    const size_t length = lead < 0x80       ? 1
+                          : lead >> 5 == 6  ? 2
+                          : lead >> 4 == 14 ? 3
+                          : lead >> 3 == 30 ? 4
+                                            : 0;
     bool good = length > 0 && i + length <= text.size();
     for (size_t k = 1; good && k < length; ++k) {
       good = (static_cast<unsigned char>(text[i + k]) & 0xc0) == 0x80;
@@ -91,8 +96,8 @@ v1::Certificate DescribeCertificate(X509* certificate) {
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int length = 0;
   if (X509_digest(certificate, EVP_sha256(), digest, &length) == 1) {
-    out.set_fingerprint(absl::BytesToHexString(
-        absl::string_view(reinterpret_cast<const char*>(digest), length)));
+    out.set_fingerprint(
+        absl::BytesToHexString(absl::string_view(reinterpret_cast<const char*>(digest), length)));
   }
   std::unique_ptr<GENERAL_NAMES, void (*)(GENERAL_NAMES*)> names(
       static_cast<GENERAL_NAMES*>(

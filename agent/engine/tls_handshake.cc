@@ -23,8 +23,7 @@ using Reason = v1::FailureReason;
 // The holder is freed with the SSL_CTX, so that callbacks never outlive the handshake.
 int HandshakeIndex() {
   static const int index = SSL_CTX_get_ex_new_index(
-      0, nullptr, nullptr, nullptr,
-      [](void*, void* holder, CRYPTO_EX_DATA*, int, long, void*) {
+      0, nullptr, nullptr, nullptr, [](void*, void* holder, CRYPTO_EX_DATA*, int, long, void*) {
         delete static_cast<std::shared_ptr<TlsHandshake>*>(holder);
       });
   return index;
@@ -80,7 +79,8 @@ int TlsHandshake::OnVerify(X509_STORE_CTX* store, void* self) {
 int TlsHandshake::Verify(X509_STORE_CTX* store) {
   facts_.certificates.clear();
   const STACK_OF(X509)* sent = X509_STORE_CTX_get0_untrusted(store);
-  const int count = std::min(sk_X509_num(sent), static_cast<int>(DefaultEngineLimits().certificates));
+  const int count =
+      std::min(sk_X509_num(sent), static_cast<int>(DefaultEngineLimits().certificates));
   for (int i = 0; i < count; ++i) {
     facts_.certificates.push_back(DescribeCertificate(sk_X509_value(sent, i)));
   }
@@ -122,8 +122,10 @@ void TlsHandshake::OnInfo(const SSL* ssl, int where, int value) {
   } else if (where == SSL_CB_READ_ALERT && (value & 0xff) == SSL_AD_CLOSE_NOTIFY) {
     self->close_notify_ = true;
   } else if ((where & SSL_CB_ALERT) != 0 && (value >> 8) == SSL3_AL_FATAL) {
-    if ((where & SSL_CB_READ) != 0) self->alert_ = value & 0xff;
-    else self->alert_sent_ = true;
+    if ((where & SSL_CB_READ) != 0)
+      self->alert_ = value & 0xff;
+    else
+      self->alert_sent_ = true;
   }
 }
 
@@ -158,11 +160,11 @@ v1::FailureReason::Value TlsHandshake::Reason(const std::string& peer, std::stri
         ((alert_ == SSL_AD_HANDSHAKE_FAILURE || alert_ == SSL_AD_DECRYPT_ERROR) &&
          certificate_requested_);
     if (about_certificate) {
-      *message = absl::StrCat(
-          peer,
-          setup_.identity == nullptr ? " wants a client certificate and got none: TLS alert '"
-                                     : " refused the client certificate: TLS alert '",
-          text, "'.");
+      *message = absl::StrCat(peer,
+                              setup_.identity == nullptr
+                                  ? " wants a client certificate and got none: TLS alert '"
+                                  : " refused the client certificate: TLS alert '",
+                              text, "'.");
       return Reason::tls_client_certificate;
     }
     *message = absl::StrCat(peer, " ended the TLS handshake with the alert '", text, "'.");
@@ -209,8 +211,9 @@ v1::FailureReason::Value TlsHandshake::VerifyReason(const std::string& peer,
       *message = absl::StrCat("The chain of ", peer, " ends in a root that is not trusted.");
       return Reason::tls_untrusted;
     default:
-      *message = absl::StrCat("The certificate of ", peer, " is not trusted: ",
-                              X509_verify_cert_error_string(verify_error_), ".");
+      *message =
+          absl::StrCat("The certificate of ", peer,
+                       " is not trusted: ", X509_verify_cert_error_string(verify_error_), ".");
       return Reason::tls_untrusted;
   }
 }

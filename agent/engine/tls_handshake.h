@@ -24,8 +24,8 @@ namespace picket {
 
 // What a finished handshake settled.
 struct TlsFacts {
-  std::string version, cipher;  // "TLSv1.3", "TLS_AES_256_GCM_SHA384"
-  std::string alpn;             // "h2", "http/1.1", or empty
+  std::string version, cipher;                // "TLSv1.3", "TLS_AES_256_GCM_SHA384"
+  std::string alpn;                           // "h2", "http/1.1", or empty
   std::vector<v1::Certificate> certificates;  // leaf first, as the server sent them
 };
 
@@ -33,10 +33,10 @@ struct TlsSetup {
   bool verify = true;
   X509StorePtr store;  // not null
   std::shared_ptr<const ClientIdentity> identity;
-  std::string min_version;   // "1.0" .. "1.3", empty = 1.2
-  std::string verify_name;   // name or address the certificate must be for
-  std::string server_name;   // SNI to send instead of the URL's host; empty = as libcurl does
-  bool only_http2 = false;   // offer h2 alone
+  std::string min_version;  // "1.0" .. "1.3", empty = 1.2
+  std::string verify_name;  // name or address the certificate must be for
+  std::string server_name;  // SNI to send instead of the URL's host; empty = as libcurl does
+  bool only_http2 = false;  // offer h2 alone
 };
 
 class TlsHandshake : public std::enable_shared_from_this<TlsHandshake> {

@@ -84,16 +84,16 @@ struct TransferResult {
   // One sentence naming the peer. Empty without a failure.
   std::string message;
 
-  int status = 0;              // 0 = no response
-  std::string http_version;    // "1.0", "1.1", "2"
-  std::string status_line;     // as received
-  HeaderList headers;          // of the final response, in order
-  std::string body;            // decoded; cut at body_limit
+  int status = 0;            // 0 = no response
+  std::string http_version;  // "1.0", "1.1", "2"
+  std::string status_line;   // as received
+  HeaderList headers;        // of the final response, in order
+  std::string body;          // decoded; cut at body_limit
   uint64_t wire_body_bytes = 0;
   uint64_t bytes_up = 0, bytes_down = 0;
-  std::string request_head;    // start line and headers as sent, for evidence
+  std::string request_head;  // start line and headers as sent, for evidence
   PhaseTimes times;
-  std::string address;         // "ip" used
+  std::string address;  // "ip" used
   uint16_t port = 0;
   std::vector<std::string> addresses_tried;
   std::string tls_version, tls_cipher;
@@ -134,7 +134,8 @@ class TransferLoop {
   virtual std::unique_ptr<TransferSession> NewSession() = 0;
   // `done` is called once, on a later turn of the loop, unless cancelled.
   // REQUIRES: `session` outlives the transfer.
-  virtual TransferId StartTransfer(TransferSession* session, TransferRequest request, Done done) = 0;
+  virtual TransferId StartTransfer(TransferSession* session, TransferRequest request,
+                                   Done done) = 0;
   virtual void CancelTransfer(TransferId id) = 0;
   virtual TimerId StartTimer(absl::Duration delay, absl::AnyInvocable<void()> fire) = 0;
   virtual void CancelTimer(TimerId id) = 0;

@@ -19,10 +19,14 @@ namespace {
 int Weight(int error) {
   if (IsOwnResourceError(error)) return 5;
   switch (ReasonOfConnectError(error)) {
-    case v1::FailureReason::connect_refused: return 4;
-    case v1::FailureReason::connect_reset: return 3;
-    case v1::FailureReason::connect_timeout: return 2;
-    default: return 1;
+    case v1::FailureReason::connect_refused:
+      return 4;
+    case v1::FailureReason::connect_reset:
+      return 3;
+    case v1::FailureReason::connect_timeout:
+      return 2;
+    default:
+      return 1;
   }
 }
 
@@ -42,7 +46,8 @@ bool HasSourceAddress(const IpAddress& address) {
 std::string FailureText(const IpAddress& address, uint16_t port, int error) {
   const std::string peer = IpPortText(address, port);
   if (IsOwnResourceError(error)) {
-    return absl::StrCat("The agent could not open a connection to ", peer, ": ", strerror(error), ".");
+    return absl::StrCat("The agent could not open a connection to ", peer, ": ", strerror(error),
+                        ".");
   }
   switch (ReasonOfConnectError(error)) {
     case v1::FailureReason::connect_refused:
@@ -61,11 +66,15 @@ std::string FailureText(const IpAddress& address, uint16_t port, int error) {
 v1::FailureReason::Value ReasonOfConnectError(int error) {
   if (IsOwnResourceError(error)) return v1::FailureReason::agent_resources;
   switch (error) {
-    case ECONNREFUSED: return v1::FailureReason::connect_refused;
-    case ETIMEDOUT: return v1::FailureReason::connect_timeout;
+    case ECONNREFUSED:
+      return v1::FailureReason::connect_refused;
+    case ETIMEDOUT:
+      return v1::FailureReason::connect_timeout;
     case ECONNRESET:
-    case EPIPE: return v1::FailureReason::connect_reset;
-    default: return v1::FailureReason::connect_unreachable;
+    case EPIPE:
+      return v1::FailureReason::connect_reset;
+    default:
+      return v1::FailureReason::connect_unreachable;
   }
 }
 
@@ -87,8 +96,10 @@ Connector::~Connector() {
 
 void Connector::Add(const std::vector<IpAddress>& addresses) {
   waiting_.insert(waiting_.end(), addresses.begin(), addresses.end());
-  if (trying_.empty() && !done_called_) TryNext();
-  else ArmStagger();
+  if (trying_.empty() && !done_called_)
+    TryNext();
+  else
+    ArmStagger();
 }
 
 void Connector::NoMore() {
@@ -144,11 +155,11 @@ void Connector::TryNext() {
 
 void Connector::ArmStagger() {
   if (done_called_ || stagger_ != 0 || next_ >= waiting_.size()) return;
-  stagger_ = loop_->StartTimer(absl::ToInt64Nanoseconds(DefaultEngineLimits().connect_stagger),
-                               [this] {
-                                 stagger_ = 0;
-                                 TryNext();
-                               });
+  stagger_ =
+      loop_->StartTimer(absl::ToInt64Nanoseconds(DefaultEngineLimits().connect_stagger), [this] {
+        stagger_ = 0;
+        TryNext();
+      });
 }
 
 void Connector::OnReady(int fd, uint32_t events) {

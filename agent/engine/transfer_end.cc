@@ -14,13 +14,16 @@ namespace {
 using Reason = v1::FailureReason;
 
 uint32_t Micros(int64_t from_ns, int64_t to_ns) {
-  return to_ns <= from_ns ? 0 : static_cast<uint32_t>(std::min<int64_t>((to_ns - from_ns + 500) / 1000, 0xffffffff));
+  return to_ns <= from_ns
+             ? 0
+             : static_cast<uint32_t>(std::min<int64_t>((to_ns - from_ns + 500) / 1000, 0xffffffff));
 }
 
 // The connection broke, as OpenSSL's errors tell it through libcurl.
 bool TlsBrokeOff(absl::string_view error) {
-  return absl::StrContains(error, "SSL_ERROR_SYSCALL") || absl::StrContains(error, "reset by peer") ||
-         absl::StrContains(error, "unexpected eof") || absl::StrContains(error, "Broken pipe") ||
+  return absl::StrContains(error, "SSL_ERROR_SYSCALL") ||
+         absl::StrContains(error, "reset by peer") || absl::StrContains(error, "unexpected eof") ||
+         absl::StrContains(error, "Broken pipe") ||
          absl::StrContains(error, "SSL_ERROR_ZERO_RETURN") || error.empty();
 }
 
@@ -33,7 +36,8 @@ std::string Because(absl::string_view error) {
 std::string Transfer::Peer() const {
   const bool named = !ParseIp(target_.host).has_value();
   if (proxied_) {
-    return absl::StrCat(target_.host, ":", target_.port, " (by proxy ", proxy_.host, ":", proxy_.port, ")");
+    return absl::StrCat(target_.host, ":", target_.port, " (by proxy ", proxy_.host, ":",
+                        proxy_.port, ")");
   }
   if (fd_ >= 0 || handed_fd_ >= 0) {
     const std::string at = IpPortText(address_, port_);
@@ -113,14 +117,17 @@ void Transfer::Fail(v1::FailureReason::Value reason, std::string message, bool i
 
 void Transfer::Judge(CURLcode code) {
   if (result_.reason != Reason::none) return;  // found while it ran
-  if (code == CURLE_OK) JudgeComplete();
-  else JudgeError(code);
+  if (code == CURLE_OK)
+    JudgeComplete();
+  else
+    JudgeError(code);
 }
 
 void Transfer::JudgeComplete() {
   const auto refuse = [this](absl::string_view problem) {
     result_.reason = Reason::protocol_error;
-    result_.message = absl::StrCat("The response of ", Peer(), " is not acceptable: ", problem, ".");
+    result_.message =
+        absl::StrCat("The response of ", Peer(), " is not acceptable: ", problem, ".");
   };
   if (!head_.complete()) {
     refuse("it ends within its header");
@@ -133,7 +140,8 @@ void Transfer::JudgeComplete() {
     refuse("its compressed body is cut off");
   } else if (request_.http_version == v1::HttpCheck::HTTP_2 && head_.version() != "2") {
     refuse(absl::StrCat("it is HTTP/", head_.version(), ", not HTTP/2"));
-  } else if (target_.https && tls_ != nullptr && tls_->alert() >= 0 && tls_->certificate_requested()) {
+  } else if (target_.https && tls_ != nullptr && tls_->alert() >= 0 &&
+             tls_->certificate_requested()) {
     result_.reason = tls_->Reason(Peer(), &result_.message);
   }
 }
@@ -166,7 +174,8 @@ void Transfer::JudgeError(CURLcode code) {
       // On its first connection libcurl tries again for this reason alone.
       set(Reason::protocol_error, absl::StrCat(Peer(), " refused the HTTP/2 stream."));
     } else {
-      set(Reason::connect_reset, absl::StrCat(Peer(), " closed the connection before it answered."));
+      set(Reason::connect_reset,
+          absl::StrCat(Peer(), " closed the connection before it answered."));
     }
     return;
   }
@@ -175,9 +184,9 @@ void Transfer::JudgeError(CURLcode code) {
                    code == CURLE_COULDNT_RESOLVE_PROXY ||
                    (handshaking && (tls_ == nullptr || !tls_->started())) ||
                    (proxy_.socks && result_.request_head.empty() && !target_.https))) {
-    set(Reason::proxy_error, absl::StrCat("The proxy ", proxy_.host, ":", proxy_.port,
-                                          " did not connect to ", target_.host, ":", target_.port,
-                                          Because(error), "."));
+    set(Reason::proxy_error,
+        absl::StrCat("The proxy ", proxy_.host, ":", proxy_.port, " did not connect to ",
+                     target_.host, ":", target_.port, Because(error), "."));
     return;
   }
   if (tls_ != nullptr && !head_.begun()) {
@@ -190,9 +199,11 @@ void Transfer::JudgeError(CURLcode code) {
   }
   if (handshaking && code != CURLE_COULDNT_CONNECT) {
     if (TlsBrokeOff(error)) {
-      set(Reason::connect_reset, absl::StrCat(Peer(), " closed the connection during the TLS handshake."));
+      set(Reason::connect_reset,
+          absl::StrCat(Peer(), " closed the connection during the TLS handshake."));
     } else {
-      set(Reason::tls_protocol, absl::StrCat("The TLS handshake with ", Peer(), " failed", Because(error), "."));
+      set(Reason::tls_protocol,
+          absl::StrCat("The TLS handshake with ", Peer(), " failed", Because(error), "."));
     }
     return;
   }
@@ -201,7 +212,8 @@ void Transfer::JudgeError(CURLcode code) {
       long error_number = 0;
       curl_easy_getinfo(handle_->easy, CURLINFO_OS_ERRNO, &error_number);
       const int number = static_cast<int>(error_number);
-      set(ReasonOfConnectError(number), absl::StrCat("The connection to ", Peer(), " could not be made again."),
+      set(ReasonOfConnectError(number),
+          absl::StrCat("The connection to ", Peer(), " could not be made again."),
           IsOwnResourceError(number));
       return;
     }
@@ -210,13 +222,16 @@ void Transfer::JudgeError(CURLcode code) {
     case CURLE_RECV_ERROR:
     case CURLE_AGAIN:
       if (!head_.begun() && !answered_) {
-        set(Reason::connect_reset, absl::StrCat(Peer(), " closed the connection before it answered."));
+        set(Reason::connect_reset,
+            absl::StrCat(Peer(), " closed the connection before it answered."));
       } else {
-        set(Reason::protocol_error, absl::StrCat("The response of ", Peer(), " broke off", Because(error), "."));
+        set(Reason::protocol_error,
+            absl::StrCat("The response of ", Peer(), " broke off", Because(error), "."));
       }
       return;
     case CURLE_PARTIAL_FILE:
-      set(Reason::protocol_error, absl::StrCat("The response of ", Peer(), " is cut off", Because(error), "."));
+      set(Reason::protocol_error,
+          absl::StrCat("The response of ", Peer(), " is cut off", Because(error), "."));
       return;
     case CURLE_WRITE_ERROR:
     case CURLE_UNSUPPORTED_PROTOCOL:
@@ -225,14 +240,17 @@ void Transfer::JudgeError(CURLcode code) {
     case CURLE_HTTP2_STREAM:
     case CURLE_BAD_CONTENT_ENCODING:
     case CURLE_HTTP_RETURNED_ERROR:
-      set(Reason::protocol_error, absl::StrCat("What ", Peer(), " sent is not HTTP", Because(error), "."));
+      set(Reason::protocol_error,
+          absl::StrCat("What ", Peer(), " sent is not HTTP", Because(error), "."));
       return;
     case CURLE_SSL_CERTPROBLEM:
       set(Reason::request_invalid, "The client certificate cannot be used.");
       return;
     default:
-      set(Reason::agent_error, absl::StrCat("The request to ", Peer(), " could not be made: ",
-                                            curl_easy_strerror(code), "."), true);
+      set(Reason::agent_error,
+          absl::StrCat("The request to ", Peer(), " could not be made: ", curl_easy_strerror(code),
+                       "."),
+          true);
   }
 }
 

@@ -15,8 +15,21 @@ namespace {
 bool IsTokenCharacter(char c) {
   if (absl::ascii_isalnum(static_cast<unsigned char>(c))) return true;
   switch (c) {
-    case '!': case '#': case '$': case '%': case '&': case '\'': case '*': case '+':
-    case '-': case '.': case '^': case '_': case '`': case '|': case '~':
+    case '!':
+    case '#':
+    case '$':
+    case '%':
+    case '&':
+    case '\'':
+    case '*':
+    case '+':
+    case '-':
+    case '.':
+    case '^':
+    case '_':
+    case '`':
+    case '|':
+    case '~':
       return true;
     default:
       return false;
@@ -51,7 +64,8 @@ bool ResponseHead::Line(absl::string_view raw) {
   bytes_ += raw.size();
   const EngineLimits& limits = DefaultEngineLimits();
   if (bytes_ > limits.response_header_bytes) {
-    return TooLarge(absl::StrCat("its header has more than ", limits.response_header_bytes, " bytes"));
+    return TooLarge(
+        absl::StrCat("its header has more than ", limits.response_header_bytes, " bytes"));
   }
   const absl::string_view line = WithoutLineEnd(raw);
   if (!in_head_ && !complete_) return StatusLine(line);
@@ -61,7 +75,8 @@ bool ResponseHead::Line(absl::string_view raw) {
   if (line.empty()) return End();
   if (complete_) {
     if (++count_ > limits.response_header_fields) {
-      return TooLarge(absl::StrCat("it has more than ", limits.response_header_fields, " header fields"));
+      return TooLarge(
+          absl::StrCat("it has more than ", limits.response_header_fields, " header fields"));
     }
     return true;  // a trailer: counted, not kept
   }
@@ -135,7 +150,8 @@ bool ResponseHead::CheckField(absl::string_view name, absl::string_view value) {
   if (absl::EqualsIgnoreCase(name, "transfer-encoding") && version_ != "2") {
     if (version_ == "1.0") return Refuse("it is HTTP/1.0 with a Transfer-Encoding");
     if (chunked_ || !absl::EqualsIgnoreCase(value, "chunked")) {
-      return Refuse(absl::StrCat("its Transfer-Encoding is ", Shown(value), ", which was not asked for"));
+      return Refuse(
+          absl::StrCat("its Transfer-Encoding is ", Shown(value), ", which was not asked for"));
     }
     chunked_ = true;
   }
@@ -153,8 +169,8 @@ bool ResponseHead::CheckLength(absl::string_view value) {
       return Refuse(absl::StrCat("its Content-Length is ", Shown(value)));
     }
     if (content_length_.has_value() && *content_length_ != length) {
-      return Refuse(absl::StrCat("it has two different Content-Lengths, ", *content_length_, " and ",
-                                 length));
+      return Refuse(absl::StrCat("it has two different Content-Lengths, ", *content_length_,
+                                 " and ", length));
     }
     content_length_ = length;
   }

@@ -40,7 +40,10 @@ class Session : public TransferSession {
 class TransferLoopImpl : public TransferLoop {
  public:
   TransferLoopImpl(Options options, std::unique_ptr<EventLoop> loop)
-      : options_(std::move(options)), loop_(std::move(loop)), tls_(options_.ca_file), pool_(&partitions_) {}
+      : options_(std::move(options)),
+        loop_(std::move(loop)),
+        tls_(options_.ca_file),
+        pool_(&partitions_) {}
 
   ~TransferLoopImpl() override {
     loop_->Stop();
@@ -107,7 +110,8 @@ class TransferLoopImpl : public TransferLoop {
     UseUtf8Locale();
     auto store = SystemStore(options_.ca_file);
     if (!store.ok()) {
-      Log(LogLevel::kError, "CA bundle cannot be used", {{"error", std::string(store.status().message())}});
+      Log(LogLevel::kError, "CA bundle cannot be used",
+          {{"error", std::string(store.status().message())}});
     }
   }
 

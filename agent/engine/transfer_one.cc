@@ -103,7 +103,7 @@ void Transfer::OnDebug(curl_infotype type, const char* data, size_t size) {
       first_byte_ns_ = 0;
       if (connect_start_ns_ != 0 && connect_end_ns_ == 0) {
         connect_end_ns_ = tls_ != nullptr && tls_->start_ns() > connect_start_ns_ ? tls_->start_ns()
-                                                                                : send_end_ns_;
+                                                                                  : send_end_ns_;
       }
       return;
     }
@@ -126,7 +126,8 @@ void Transfer::OnDebug(curl_infotype type, const char* data, size_t size) {
     }
     case CURLINFO_TEXT: {
       const absl::string_view text(data, size);
-      if (absl::StartsWith(text, "Excess found") || absl::StartsWith(text, "Leftovers after chunking")) {
+      if (absl::StartsWith(text, "Excess found") ||
+          absl::StartsWith(text, "Leftovers after chunking")) {
         surplus_ = true;
       }
       return;
@@ -152,7 +153,8 @@ bool Transfer::OnHeaderLine(const char* data, size_t size) {
   if (first_byte_ns_ == 0) first_byte_ns_ = last_byte_ns_;
   if (head_.Line(absl::string_view(data, size))) return true;
   result_.reason = head_.reason();
-  result_.message = absl::StrCat("The response of ", Peer(), " is not acceptable: ", head_.problem(), ".");
+  result_.message =
+      absl::StrCat("The response of ", Peer(), " is not acceptable: ", head_.problem(), ".");
   return false;
 }
 
@@ -201,8 +203,8 @@ bool Transfer::StartBody() {
   auto decoder = Decoder::Create(codings);
   if (!decoder.ok()) {
     result_.reason = Reason::decode_error;
-    result_.message = absl::StrCat("The body from ", Peer(), " cannot be decoded: ",
-                                   decoder.status().message(), ".");
+    result_.message = absl::StrCat("The body from ", Peer(),
+                                   " cannot be decoded: ", decoder.status().message(), ".");
     return false;
   }
   decoder_ = *std::move(decoder);
@@ -247,8 +249,8 @@ bool Transfer::TakeBody(absl::string_view* data) {
     }
   }
   if (result_.reason == Reason::body_too_large) {
-    result_.message = absl::StrCat("The body from ", Peer(), " is larger than ", request_.body_limit,
-                                   " bytes (body_limit).");
+    result_.message = absl::StrCat("The body from ", Peer(), " is larger than ",
+                                   request_.body_limit, " bytes (body_limit).");
     return false;
   }
   return true;
@@ -259,7 +261,8 @@ void Transfer::Resume() {
   if (finished_) return;
   if (padded_) {
     Fail(Reason::protocol_error,
-         absl::StrCat("The response of ", Peer(), " is not acceptable: its chunks are mostly framing."));
+         absl::StrCat("The response of ", Peer(),
+                      " is not acceptable: its chunks are mostly framing."));
     return;
   }
   if (undrained_) {

@@ -125,10 +125,10 @@ class Transfer : private CurlUser {
   curl_slist* headers_ = nullptr;
   curl_slist* route_ = nullptr;
   std::shared_ptr<Partition> partition_;  // null = a connection of our own
-  bool claimed_ = false;      // an idle connection of the partition was there
-  int handed_fd_ = -1;        // connected by us, not yet taken by libcurl
-  int fd_ = -1;               // what libcurl uses
-  bool refused_again_ = false;  // libcurl wanted to send the request a second time
+  bool claimed_ = false;                  // an idle connection of the partition was there
+  int handed_fd_ = -1;                    // connected by us, not yet taken by libcurl
+  int fd_ = -1;                           // what libcurl uses
+  bool refused_again_ = false;            // libcurl wanted to send the request a second time
   IpAddress address_;
   uint16_t port_ = 0;
   TlsSetup tls_setup_;
@@ -137,16 +137,16 @@ class Transfer : private CurlUser {
   ResponseHead head_;
   std::unique_ptr<Decoder> decoder_;
   bool body_begun_ = false;
-  std::string held_;          // wire bytes to decode on a later turn
-  bool undrained_ = false;    // the decoder has more to give, out of held_ or itself
+  std::string held_;        // wire bytes to decode on a later turn
+  bool undrained_ = false;  // the decoder has more to give, out of held_ or itself
   bool paused_ = false;
   bool resuming_ = false;
   bool done_pending_ = false;  // libcurl is done, the decoder is not
   bool surplus_ = false;
-  bool answered_ = false;     // bytes came, if no whole line of a head
-  bool padded_ = false;       // more framing than body came
-  uint64_t raw_bytes_ = 0;    // of the body, its framing included
-  int64_t turn_ns_ = 0;       // the turn that turn_bytes_ belongs to
+  bool answered_ = false;   // bytes came, if no whole line of a head
+  bool padded_ = false;     // more framing than body came
+  uint64_t raw_bytes_ = 0;  // of the body, its framing included
+  int64_t turn_ns_ = 0;     // the turn that turn_bytes_ belongs to
   size_t turn_bytes_ = 0;
 
   // Monotonic nanoseconds; 0 = not reached.

@@ -12,9 +12,8 @@ std::shared_ptr<Partition> PartitionMap::Get(const std::string& key) {
     const uint64_t number = ++*next_;
     partition = std::make_shared<Partition>();
     partition->key = key;
-    partition->address =
-        absl::StrFormat("fd70::%x:%x:%x:%x", number >> 48, (number >> 32) & 0xffff,
-                        (number >> 16) & 0xffff, number & 0xffff);
+    partition->address = absl::StrFormat("fd70::%x:%x:%x:%x", number >> 48, (number >> 32) & 0xffff,
+                                         (number >> 16) & 0xffff, number & 0xffff);
   }
   return partition;
 }

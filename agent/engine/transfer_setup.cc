@@ -90,7 +90,8 @@ void Transfer::Start() {
 bool Transfer::Prepare() {
   auto target = ParseUrlTarget(request_.url);
   if (!target.ok()) {
-    Fail(Reason::request_invalid, absl::StrCat("The URL cannot be used: ", target.status().message(), "."));
+    Fail(Reason::request_invalid,
+         absl::StrCat("The URL cannot be used: ", target.status().message(), "."));
     return false;
   }
   target_ = *std::move(target);
@@ -132,7 +133,8 @@ bool Transfer::PrepareTls() {
   const TlsOptions& tls = request_.tls;
   auto store = context_->tls->StoreOf(tls.ca);
   if (!store.ok()) {
-    Fail(Reason::request_invalid, absl::StrCat("TLS cannot be set up: ", store.status().message(), "."));
+    Fail(Reason::request_invalid,
+         absl::StrCat("TLS cannot be set up: ", store.status().message(), "."));
     return false;
   }
   tls_setup_.store = *std::move(store);
@@ -155,9 +157,9 @@ bool Transfer::PrepareTls() {
 
 std::string Transfer::ConnectionKey() const {
   const TlsOptions& tls = request_.tls;
-  std::string key = absl::StrCat(target_.https ? "s" : "p", request_.http_version, ",",
-                                 request_.ip_version, ",", target_.host, ",", target_.port, ",",
-                                 request_.proxy);
+  std::string key =
+      absl::StrCat(target_.https ? "s" : "p", request_.http_version, ",", request_.ip_version, ",",
+                   target_.host, ",", target_.port, ",", request_.proxy);
   const auto mapped = request_.resolve.find(target_.host);
   if (mapped != request_.resolve.end()) absl::StrAppend(&key, ",=", mapped->second);
   if (target_.https) {
@@ -188,8 +190,8 @@ void Transfer::Resolve() {
   if (const auto literal = ParseIp(name)) {
     if ((family == v1::HttpCheck::IPV4 && literal->v6) ||
         (family == v1::HttpCheck::IPV6 && !literal->v6)) {
-      Fail(Reason::dns_no_address,
-           absl::StrCat(name, " is not an IPv", literal->v6 ? "4" : "6", " address, as ip_version wants."));
+      Fail(Reason::dns_no_address, absl::StrCat(name, " is not an IPv", literal->v6 ? "4" : "6",
+                                                " address, as ip_version wants."));
       return;
     }
     update.addresses.push_back(*literal);
@@ -202,7 +204,8 @@ void Transfer::Resolve() {
     OnAddresses(std::move(update));
     return;
   }
-  lookup_ = context_->dns->Lookup(name, family, [this](DnsUpdate found) { OnAddresses(std::move(found)); });
+  lookup_ = context_->dns->Lookup(name, family,
+                                  [this](DnsUpdate found) { OnAddresses(std::move(found)); });
 }
 
 void Transfer::OnAddresses(DnsUpdate update) {
@@ -276,7 +279,8 @@ void Transfer::Talk() {
   lookup_.reset();
   if (claimed_) {
     // Where libcurl may connect to if the connection turns out to be dead.
-    if (const OpenSocket* idle = context_->curl->Find(partition_->idle.back())) address_ = idle->address;
+    if (const OpenSocket* idle = context_->curl->Find(partition_->idle.back()))
+      address_ = idle->address;
   }
   handle_ = context_->curl->Take();
   if (handle_ == nullptr) {
@@ -325,7 +329,8 @@ void Transfer::SetMethod() {
   }
   curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L);
   if (request_.body.has_value()) {
-    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request_.body->size()));
+    curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE,
+                     static_cast<curl_off_t>(request_.body->size()));
     curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request_.body->data());
     handle_->spoiled = true;
   }
@@ -378,8 +383,9 @@ void Transfer::SetRoute() {
   }
   handle_->spoiled = true;
   curl_easy_setopt(easy, CURLOPT_CONNECT_TO, nullptr);
-  curl_easy_setopt(easy, CURLOPT_PROXY,
-                   absl::StrCat(proxy_.socks ? "socks5h://[" : "http://[", address, "]:", port_).c_str());
+  curl_easy_setopt(
+      easy, CURLOPT_PROXY,
+      absl::StrCat(proxy_.socks ? "socks5h://[" : "http://[", address, "]:", port_).c_str());
   if (!proxy_.user.empty() || !proxy_.password.empty()) {
     curl_easy_setopt(easy, CURLOPT_PROXYUSERNAME, proxy_.user.c_str());
     curl_easy_setopt(easy, CURLOPT_PROXYPASSWORD, proxy_.password.c_str());

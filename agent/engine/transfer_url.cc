@@ -45,7 +45,8 @@ absl::Status SplitHostPort(absl::string_view authority, uint16_t default_port, s
   absl::string_view name = authority, port_text;
   if (!authority.empty() && authority[0] == '[') {
     const size_t end = authority.find(']');
-    if (end == absl::string_view::npos) return absl::InvalidArgumentError("its IPv6 host lacks a ]");
+    if (end == absl::string_view::npos)
+      return absl::InvalidArgumentError("its IPv6 host lacks a ]");
     name = authority.substr(1, end - 1);
     port_text = authority.substr(end + 1);
     if (!port_text.empty() && !absl::ConsumePrefix(&port_text, ":")) {
@@ -62,7 +63,8 @@ absl::Status SplitHostPort(absl::string_view authority, uint16_t default_port, s
   if (!port_text.empty()) {
     uint32_t number = 0;
     if (!absl::SimpleAtoi(port_text, &number) || number < 1 || number > 65535) {
-      return absl::InvalidArgumentError(absl::StrCat("its port '", port_text, "' is not 1 to 65535"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("its port '", port_text, "' is not 1 to 65535"));
     }
     *port = static_cast<uint16_t>(number);
   }

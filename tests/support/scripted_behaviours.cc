@@ -32,7 +32,8 @@ std::string Gzip(const std::string& plain) {
 }
 
 std::string Answer(absl::string_view fields, absl::string_view body) {
-  return absl::StrCat("HTTP/1.1 200 OK\r\n", fields, "Content-Length: ", body.size(), "\r\n\r\n", body);
+  return absl::StrCat("HTTP/1.1 200 OK\r\n", fields, "Content-Length: ", body.size(), "\r\n\r\n",
+                      body);
 }
 
 // Sends `bytes` and closes.
@@ -79,22 +80,28 @@ void AddWellBehaved(std::map<std::string, ScriptedBehaviour>* all) {
   (*all)["/keep"] = (*all)["/keep-other"] = Send(Answer("", "hello"));
   (*all)["/empty"] = Send("HTTP/1.1 204 No Content\r\n\r\n");
   (*all)["/until-close"] = Send("HTTP/1.1 200 OK\r\n\r\nall until the end");
-  (*all)["/chunked"] =
-      Send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1;x=y\r\n!\r\n0\r\nT: t\r\n\r\n");
+  (*all)["/chunked"] = Send(
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1;x=y\r\n!\r\n0\r\nT: "
+      "t\r\n\r\n");
   (*all)["/gzip"] = Send(Answer("Content-Encoding: gzip\r\n", Gzip("hello, gzip")));
-  (*all)["/gzip-two-members"] = Send(Answer("Content-Encoding: gzip\r\n", Gzip("hello, ") + Gzip("gzip")));
-  (*all)["/interim"] = Send("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" +
-                            Answer("", "hello"));
+  (*all)["/gzip-two-members"] =
+      Send(Answer("Content-Encoding: gzip\r\n", Gzip("hello, ") + Gzip("gzip")));
+  (*all)["/interim"] =
+      Send("HTTP/1.1 103 Early Hints\r\nLink: </x>\r\n\r\nHTTP/1.1 100 Continue\r\n\r\n" +
+           Answer("", "hello"));
   (*all)["/equal-lengths"] = Send(Answer("Content-Length: 5\r\n", "hello"));
   (*all)["/echo"] = [](Connection& c, const std::string& head) {
-    c.Write(Answer("X-Method: " + head.substr(0, head.find(' ')) + "\r\n", c.ReadBytes(LengthOf(head))));
+    c.Write(Answer("X-Method: " + head.substr(0, head.find(' ')) + "\r\n",
+                   c.ReadBytes(LengthOf(head))));
   };
   (*all)["/keep-echo-head"] = (*all)["/echo-head"] = [](Connection& c, const std::string& head) {
     c.Write(Answer("", head));
   };
   (*all)["/head"] = Send("HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
-  (*all)["/redirect-loop"] = Send("HTTP/1.1 302 Found\r\nLocation: /redirect-loop\r\nContent-Length: 0\r\n\r\n");
-  (*all)["/redirect-ftp"] = Send("HTTP/1.1 302 Found\r\nLocation: ftp://127.0.0.1/\r\nContent-Length: 0\r\n\r\n");
+  (*all)["/redirect-loop"] =
+      Send("HTTP/1.1 302 Found\r\nLocation: /redirect-loop\r\nContent-Length: 0\r\n\r\n");
+  (*all)["/redirect-ftp"] =
+      Send("HTTP/1.1 302 Found\r\nLocation: ftp://127.0.0.1/\r\nContent-Length: 0\r\n\r\n");
   (*all)["/redirect-none"] = Send("HTTP/1.1 302 Found\r\nContent-Length: 0\r\n\r\n");
   (*all)["/early-refusal"] = [](Connection& c, const std::string& head) {
     c.Write("HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
@@ -132,7 +139,8 @@ void AddFloods(std::map<std::string, ScriptedBehaviour>* all) {
   (*all)["/endless-body"] = SendForever("HTTP/1.1 200 OK\r\n\r\n", std::string(65536, 'x'));
   (*all)["/endless-chunks"] = SendForever("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
                                           "10000\r\n" + std::string(65536, 'x') + "\r\n");
-  (*all)["/endless-headers"] = SendForever("HTTP/1.1 200 OK\r\n", "X-A: " + std::string(4000, 'a') + "\r\n");
+  (*all)["/endless-headers"] =
+      SendForever("HTTP/1.1 200 OK\r\n", "X-A: " + std::string(4000, 'a') + "\r\n");
   (*all)["/header-flood"] = SendForever("HTTP/1.1 200 OK\r\n", "A: b\r\n");
   (*all)["/endless-header-line"] = SendForever("HTTP/1.1 200 OK\r\nX: ", std::string(4096, 'a'));
   (*all)["/interim-flood"] = SendForever("", "HTTP/1.1 103 Early Hints\r\n\r\n");
@@ -165,11 +173,15 @@ void AddBrokenOff(std::map<std::string, ScriptedBehaviour>* all) {
   };
   (*all)["/length-too-long"] = Send("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello");
   (*all)["/chunk-cut"] = Send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhe");
-  (*all)["/chunk-no-last"] = Send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
-  (*all)["/chunk-no-end"] = Send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n");
+  (*all)["/chunk-no-last"] =
+      Send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n");
+  (*all)["/chunk-no-end"] =
+      Send("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n");
   const std::string zipped = Gzip("hello, gzip, and much more of it than one would think");
-  (*all)["/gzip-cut"] = Send(Answer("Content-Encoding: gzip\r\n", zipped.substr(0, zipped.size() / 2)));
-  (*all)["/gzip-no-trailer"] = Send(Answer("Content-Encoding: gzip\r\n", zipped.substr(0, zipped.size() - 8)));
+  (*all)["/gzip-cut"] =
+      Send(Answer("Content-Encoding: gzip\r\n", zipped.substr(0, zipped.size() / 2)));
+  (*all)["/gzip-no-trailer"] =
+      Send(Answer("Content-Encoding: gzip\r\n", zipped.substr(0, zipped.size() - 8)));
 }
 
 void AddContradictory(std::map<std::string, ScriptedBehaviour>* all) {
@@ -191,7 +203,8 @@ void AddContradictory(std::map<std::string, ScriptedBehaviour>* all) {
       Send(ok + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
   (*all)["/unknown-transfer-coding"] = Send(ok + "Transfer-Encoding: zork\r\n\r\nhello");
   (*all)["/chunked-1.0"] = Send("HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
-  (*all)["/bad-chunk-size"] = Send(ok + "Transfer-Encoding: chunked\r\n\r\nxyz\r\nhello\r\n0\r\n\r\n");
+  (*all)["/bad-chunk-size"] =
+      Send(ok + "Transfer-Encoding: chunked\r\n\r\nxyz\r\nhello\r\n0\r\n\r\n");
   (*all)["/huge-chunk-size"] =
       Send(ok + "Transfer-Encoding: chunked\r\n\r\nffffffffffffffffffff\r\nhello\r\n0\r\n\r\n");
   (*all)["/chunk-longer-than-said"] =
@@ -199,7 +212,8 @@ void AddContradictory(std::map<std::string, ScriptedBehaviour>* all) {
   (*all)["/bytes-after-chunks"] =
       Send(ok + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\nmore");
   (*all)["/gzip-corrupt"] = Send(Answer("Content-Encoding: gzip\r\n", "this is not gzip at all"));
-  (*all)["/gzip-and-rubbish"] = Send(Answer("Content-Encoding: gzip\r\n", Gzip("hello") + "rubbish"));
+  (*all)["/gzip-and-rubbish"] =
+      Send(Answer("Content-Encoding: gzip\r\n", Gzip("hello") + "rubbish"));
   (*all)["/unknown-coding"] = Send(Answer("Content-Encoding: zork\r\n", "hello"));
   (*all)["/coded-five-times"] =
       Send(Answer("Content-Encoding: gzip, gzip, gzip, gzip, gzip\r\n", "hello"));
@@ -213,11 +227,13 @@ void AddNotHttp(std::map<std::string, ScriptedBehaviour>* all) {
   (*all)["/status-of-words"] = Send("HTTP/1.1 two OK\r\nContent-Length: 5\r\n\r\nhello");
   (*all)["/status-of-two-digits"] = Send("HTTP/1.1 20 OK\r\nContent-Length: 5\r\n\r\nhello");
   (*all)["/status-of-five-digits"] = Send("HTTP/1.1 20000 OK\r\nContent-Length: 5\r\n\r\nhello");
-  (*all)["/header-without-colon"] = Send("HTTP/1.1 200 OK\r\nhello world\r\nContent-Length: 5\r\n\r\nhello");
+  (*all)["/header-without-colon"] =
+      Send("HTTP/1.1 200 OK\r\nhello world\r\nContent-Length: 5\r\n\r\nhello");
   (*all)["/header-space-colon"] = Send("HTTP/1.1 200 OK\r\nContent-Length : 5\r\n\r\nhello");
   (*all)["/header-without-name"] = Send("HTTP/1.1 200 OK\r\n: x\r\nContent-Length: 5\r\n\r\nhello");
   (*all)["/nul-in-header"] =
-      Send(std::string("HTTP/1.1 200 OK\r\nX: a\0b\r\nContent-Length: 5\r\n\r\nhello", 53));
+      Send(absl::StrCat("HTTP/1.1 200 OK\r\nX: a", std::string(1, '\0'),
+                        "b\r\nContent-Length: 5\r\n\r\nhello"));
   (*all)["/switching-protocols"] =
       Send("HTTP/1.1 101 Switching Protocols\r\nUpgrade: zork\r\nConnection: upgrade\r\n\r\n");
 }

@@ -179,10 +179,11 @@ void ScriptedDns::Serve() {
     char data[1500];
     sockaddr_in from{};
     socklen_t length = sizeof(from);
-    const ssize_t got =
-        recvfrom(fd_, data, sizeof(data), MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &length);
+    const ssize_t got = recvfrom(fd_, data, sizeof(data), MSG_DONTWAIT,
+                                 reinterpret_cast<sockaddr*>(&from), &length);
     DnsQuestion question;
-    if (got <= 0 || !ParseQuestion(std::string(data, static_cast<size_t>(got)), &question)) continue;
+    if (got <= 0 || !ParseQuestion(std::string(data, static_cast<size_t>(got)), &question))
+      continue;
     DnsBehaviour behaviour;
     {
       MutexLock lock(&mu_);

@@ -23,7 +23,7 @@ namespace picket {
 // A question as it came.
 struct DnsQuestion {
   std::string packet;
-  std::string name;  // lower case, with dots
+  std::string name;   // lower case, with dots
   uint16_t type = 0;  // 1 = A, 28 = AAAA
 };
 

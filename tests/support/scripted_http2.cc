@@ -29,7 +29,9 @@ uint32_t Http2ReadRequest(ScriptedConnection& connection, bool first) {
   while (true) {
     const std::string head = connection.ReadBytes(9);
     if (head.size() != 9) return 0;
-    const auto byte = [&head](size_t i) { return static_cast<uint32_t>(static_cast<uint8_t>(head[i])); };
+    const auto byte = [&head](size_t i) {
+      return static_cast<uint32_t>(static_cast<uint8_t>(head[i]));
+    };
     connection.ReadBytes(byte(0) << 16 | byte(1) << 8 | byte(2));
     if (head[3] != kHttp2Headers) continue;
     return byte(5) << 24 | byte(6) << 16 | byte(7) << 8 | byte(8);

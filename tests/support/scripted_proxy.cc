@@ -60,13 +60,15 @@ ScriptedBehaviour HttpProxy(std::shared_ptr<ProxyLog> log, std::string credentia
     const std::string line = head.substr(0, head.find('\r'));
     log->Add(line);
     if (!credentials.empty() &&
-        !absl::StrContains(head, absl::StrCat("Proxy-Authorization: Basic ",
-                                              absl::Base64Escape(credentials)))) {
-      c.Write("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n"
-              "Proxy-Authenticate: Basic realm=\"x\"\r\nConnection: close\r\n\r\n");
+        !absl::StrContains(
+            head, absl::StrCat("Proxy-Authorization: Basic ", absl::Base64Escape(credentials)))) {
+      c.Write(
+          "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n"
+          "Proxy-Authenticate: Basic realm=\"x\"\r\nConnection: close\r\n\r\n");
       return;
     }
-    const std::string target = line.substr(line.find(' ') + 1, line.rfind(' ') - line.find(' ') - 1);
+    const std::string target =
+        line.substr(line.find(' ') + 1, line.rfind(' ') - line.find(' ') - 1);
     if (absl::StartsWith(line, "CONNECT ")) {
       const int fd = Dial(PortOf(target));
       if (fd < 0) c.Write("HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n");
@@ -100,11 +102,12 @@ ScriptedBehaviour Socks5Proxy(std::shared_ptr<ProxyLog> log, std::string credent
     if (request[3] == 3) {
       host = c.ReadBytes(static_cast<uint8_t>(c.ReadBytes(1)[0]));
     } else {
-      host = absl::StrCat("address:", absl::BytesToHexString(c.ReadBytes(request[3] == 1 ? 4 : 16)));
+      host =
+          absl::StrCat("address:", absl::BytesToHexString(c.ReadBytes(request[3] == 1 ? 4 : 16)));
     }
     const std::string port = c.ReadBytes(2);
-    const auto number = static_cast<uint16_t>((static_cast<uint8_t>(port[0]) << 8) |
-                                              static_cast<uint8_t>(port[1]));
+    const auto number =
+        static_cast<uint16_t>((static_cast<uint8_t>(port[0]) << 8) | static_cast<uint8_t>(port[1]));
     log->Add(absl::StrCat(host, ":", number));
     const int fd = Dial(number);
     if (fd < 0) c.Write(absl::string_view("\x05\x05\x00\x01\x00\x00\x00\x00\x00\x00", 10));

@@ -25,7 +25,9 @@ namespace picket {
 namespace {
 
 int Milliseconds(absl::Duration duration) {
-  return duration == absl::InfiniteDuration() ? -1 : static_cast<int>(absl::ToInt64Milliseconds(duration));
+  return duration == absl::InfiniteDuration()
+             ? -1
+             : static_cast<int>(absl::ToInt64Milliseconds(duration));
 }
 
 socklen_t Loopback(bool ipv6, uint16_t port, sockaddr_storage* out) {
@@ -89,7 +91,7 @@ void WantClientCertificate(SSL_CTX* ctx, const TestIdentity& ca) {
 int ChooseAlpn(SSL*, const unsigned char** out, unsigned char* out_length, const unsigned char* in,
                unsigned int in_length, void* wanted) {
   for (const std::string& name : *static_cast<const std::vector<std::string>*>(wanted)) {
-    for (unsigned int i = 0; i + in[i] < in_length; i += in[i] + 1u) {
+    for (unsigned int i = 0; i < in_length && i + in[i] < in_length; i += in[i] + 1u) {
       if (absl::string_view(reinterpret_cast<const char*>(in + i + 1), in[i]) != name) continue;
       *out = in + i + 1;
       *out_length = in[i];
@@ -123,7 +125,8 @@ int ScriptedConnection::ReadSome(char* data, size_t size) {
       if (got > 0) return got;
       const int error = SSL_get_error(ssl_, got);
       if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) return 0;
-      if (!Await(error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, absl::InfiniteDuration())) return 0;
+      if (!Await(error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, absl::InfiniteDuration()))
+        return 0;
       continue;
     }
     const ssize_t got = recv(fd_, data, size, 0);
@@ -171,7 +174,8 @@ bool ScriptedConnection::Write(absl::string_view data) {
       }
       const int error = SSL_get_error(ssl_, put);
       if (error != SSL_ERROR_WANT_READ && error != SSL_ERROR_WANT_WRITE) return false;
-      if (!Await(error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, absl::InfiniteDuration())) return false;
+      if (!Await(error == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT, absl::InfiniteDuration()))
+        return false;
       continue;
     }
     const ssize_t put = send(fd_, data.data(), data.size(), MSG_NOSIGNAL);
@@ -236,7 +240,8 @@ void ScriptedConnection::Relay(int other) {
       const ssize_t got = recv(fds[i].fd, data, sizeof(data), MSG_DONTWAIT);
       if (got == 0 || (got < 0 && errno != EAGAIN)) return;
       for (ssize_t put = 0; put < got;) {
-        const ssize_t more = send(fds[1 - i].fd, data + put, static_cast<size_t>(got - put), MSG_NOSIGNAL);
+        const ssize_t more =
+            send(fds[1 - i].fd, data + put, static_cast<size_t>(got - put), MSG_NOSIGNAL);
         if (more < 0 && errno == EAGAIN) {
           pollfd room{fds[1 - i].fd, POLLOUT, 0};
           poll(&room, 1, 1000);
@@ -266,7 +271,8 @@ ScriptedServer::ScriptedServer(Options options, int listen_fd, int stop_fd, uint
     ssl_ctx_ = SSL_CTX_new(TLS_server_method());
     SSL_CTX_set_security_level(ssl_ctx_, 0);
     SSL_CTX_set_cipher_list(ssl_ctx_, "DEFAULT:@SECLEVEL=0");
-    SSL_CTX_set_min_proto_version(ssl_ctx_, options_.tls_min == 0 ? TLS1_VERSION : options_.tls_min);
+    SSL_CTX_set_min_proto_version(ssl_ctx_,
+                                  options_.tls_min == 0 ? TLS1_VERSION : options_.tls_min);
     SSL_CTX_set_max_proto_version(ssl_ctx_, options_.tls_max);
     UseIdentity(ssl_ctx_, *options_.identity);
     if (options_.client_ca != nullptr) WantClientCertificate(ssl_ctx_, *options_.client_ca);

@@ -44,7 +44,8 @@ std::string AlternativeNames(const std::vector<std::string>& names) {
 
 }  // namespace
 
-TestIdentity MakeTestCertificate(const TestCertificateOptions& options, const TestIdentity* issuer) {
+TestIdentity MakeTestCertificate(const TestCertificateOptions& options,
+                                 const TestIdentity* issuer) {
   KeyPtr key(EVP_EC_gen("P-256"), EVP_PKEY_free);
   CertificatePtr certificate(X509_new(), X509_free);
   PICKET_CHECK(key != nullptr && certificate != nullptr);
@@ -57,9 +58,9 @@ TestIdentity MakeTestCertificate(const TestCertificateOptions& options, const Te
                   absl::ToInt64Seconds(options.valid_from + options.valid_for));
   X509_set_pubkey(certificate.get(), key.get());
   X509_NAME* name = X509_get_subject_name(certificate.get());
-  X509_NAME_add_entry_by_txt(
-      name, "CN", MBSTRING_UTF8,
-      reinterpret_cast<const unsigned char*>(options.common_name.c_str()), -1, -1, 0);
+  X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
+                             reinterpret_cast<const unsigned char*>(options.common_name.c_str()),
+                             -1, -1, 0);
   if (options.is_ca) {
     AddExtension(certificate.get(), NID_basic_constraints, "critical,CA:TRUE");
     AddExtension(certificate.get(), NID_key_usage, "critical,keyCertSign,cRLSign");

@@ -68,13 +68,20 @@ TEST_P(DnsReasonTest, IsTold) {
 }
 
 const DnsCase kDnsCases[] = {
-    {"missing.test", "dns_not_found"},      {"nothing.test", "dns_no_address"},
-    {"servfail.test", "dns_server_failure"}, {"refused.test", "dns_server_failure"},
-    {"silent.test", "dns_timeout"},         {"short.test", "dns_server_failure"},
-    {"wrong-size.test", "dns_server_failure"}, {"pointer-loop.test", "dns_server_failure"},
-    {"circle.test", "dns_server_failure"},  {"dangling.test", "dns_no_address"},
-    {"liar.test", "dns_no_address"},        {"cut.test", "dns_server_failure"},
-    {"alias.test", "none"},                 {"half.test", "none"},
+    {"missing.test", "dns_not_found"},
+    {"nothing.test", "dns_no_address"},
+    {"servfail.test", "dns_server_failure"},
+    {"refused.test", "dns_server_failure"},
+    {"silent.test", "dns_timeout"},
+    {"short.test", "dns_server_failure"},
+    {"wrong-size.test", "dns_server_failure"},
+    {"pointer-loop.test", "dns_server_failure"},
+    {"circle.test", "dns_server_failure"},
+    {"dangling.test", "dns_no_address"},
+    {"liar.test", "dns_no_address"},
+    {"cut.test", "dns_server_failure"},
+    {"alias.test", "none"},
+    {"half.test", "none"},
 };
 
 INSTANTIATE_TEST_SUITE_P(Names, DnsReasonTest, testing::ValuesIn(kDnsCases), [](const auto& info) {
@@ -185,9 +192,8 @@ TEST(DnsAddressTest, IsReadAndWritten) {
 
 TEST(DnsAddressTest, FamiliesTakeTurns) {
   std::vector<std::string> texts;
-  for (const IpAddress& address :
-       Interleave({*ParseIp("1.1.1.1"), *ParseIp("1.1.1.2"), *ParseIp("::1"), *ParseIp("::2"),
-                   *ParseIp("::3")})) {
+  for (const IpAddress& address : Interleave({*ParseIp("1.1.1.1"), *ParseIp("1.1.1.2"),
+                                              *ParseIp("::1"), *ParseIp("::2"), *ParseIp("::3")})) {
     texts.push_back(IpText(address));
   }
   EXPECT_THAT(texts, ElementsAre("::1", "1.1.1.1", "::2", "1.1.1.2", "::3"));

@@ -247,7 +247,8 @@ const BadHandshake kBadHandshakes[] = {
     {"one_byte_a_second",
      [](Connection& c, const std::string&) {
        c.ReadBytes(100);
-       c.Drip(absl::string_view("\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03", 11), absl::Seconds(1));
+       c.Drip(absl::string_view("\x16\x03\x03\x00\x7a\x02\x00\x00\x76\x03\x03", 11),
+              absl::Seconds(1));
      },
      "tls_timeout"},
 };

@@ -28,7 +28,8 @@ TEST(ResponseHeadTest, KeepsFieldsInOrder) {
   EXPECT_FALSE(head.complete());
   EXPECT_TRUE(head.Line("\r\n"));
   EXPECT_TRUE(head.complete());
-  EXPECT_THAT(head.fields(), ElementsAre(Pair("A", "1"), Pair("b", "2"), Pair("A", "3"), Pair("C", "")));
+  EXPECT_THAT(head.fields(),
+              ElementsAre(Pair("A", "1"), Pair("b", "2"), Pair("A", "3"), Pair("C", "")));
 }
 
 TEST(ResponseHeadTest, JoinsFoldedLines) {
@@ -85,14 +86,16 @@ TEST(TransferUrlTest, NamesWhomToConnectTo) {
     const char* host;
     int port;
   };
-  for (const Case& expected : std::vector<Case>{
-           {"http://Example.COM", false, "example.com", 80},
-           {"HTTPS://example.com/", true, "example.com", 443},
-           {"http://example.com:8080?x=http://other", false, "example.com", 8080},
-           {"http://user:p@ss@example.com:81/@x", false, "example.com", 81},
-           {"http://[2001:DB8::1]:82/", false, "2001:db8::1", 82},
-           {"http://example.com:/", false, "example.com", 80},
-           {"http://b\xc3\xbc""cher.example/", false, "xn--bcher-kva.example", 80}}) {
+  for (const Case& expected :
+       std::vector<Case>{{"http://Example.COM", false, "example.com", 80},
+                         {"HTTPS://example.com/", true, "example.com", 443},
+                         {"http://example.com:8080?x=http://other", false, "example.com", 8080},
+                         {"http://user:p@ss@example.com:81/@x", false, "example.com", 81},
+                         {"http://[2001:DB8::1]:82/", false, "2001:db8::1", 82},
+                         {"http://example.com:/", false, "example.com", 80},
+                         {"http://b\xc3\xbc"
+                          "cher.example/",
+                          false, "xn--bcher-kva.example", 80}}) {
     const auto target = ParseUrlTarget(expected.url);
     ASSERT_TRUE(target.ok()) << expected.url << ": " << target.status();
     EXPECT_EQ(target->https, expected.https);

@@ -75,7 +75,9 @@ const Http2Case kCases[] = {
                            Http2Frame(kHttp2RstStream, 0, s, Http2Number32(2)));
      }),
      {"protocol_error"}},
-    {"Close", [](Connection& c, const std::string&) { Http2ReadRequest(c); }, {"connect_reset", "protocol_error"}},
+    {"Close",
+     [](Connection& c, const std::string&) { Http2ReadRequest(c); },
+     {"connect_reset", "protocol_error"}},
     {"CloseInBody",
      [](Connection& c, const std::string&) {
        const uint32_t s = Http2ReadRequest(c);
@@ -98,7 +100,8 @@ const Http2Case kCases[] = {
      },
      {"protocol_error"}},
     {"FrameTooLarge",
-     AfterRequest([](uint32_t s) { return Http2Frame(kHttp2Data, 0, s, std::string(1 << 20, 'x')); }),
+     AfterRequest(
+         [](uint32_t s) { return Http2Frame(kHttp2Data, 0, s, std::string(1 << 20, 'x')); }),
      {"protocol_error"}},
     {"SettingsOfOddSize",
      AfterRequest([](uint32_t) { return Http2Frame(kHttp2Settings, 0, 0, "12345"); }),
@@ -108,7 +111,8 @@ const Http2Case kCases[] = {
      {"protocol_error"}},
     {"HeadersWithoutStatus",
      AfterRequest([](uint32_t s) {
-       return Http2Frame(kHttp2Headers, kHttp2EndHeaders | kHttp2EndStream, s, Http2Field("a", "b"));
+       return Http2Frame(kHttp2Headers, kHttp2EndHeaders | kHttp2EndStream, s,
+                         Http2Field("a", "b"));
      }),
      {"protocol_error"}},
     {"UpperCaseField",
@@ -119,7 +123,8 @@ const Http2Case kCases[] = {
      {"protocol_error"}},
     {"BadCompression",
      AfterRequest([](uint32_t s) {
-       return Http2Frame(kHttp2Headers, kHttp2EndHeaders | kHttp2EndStream, s, "\xff\xff\xff\xff\xff");
+       return Http2Frame(kHttp2Headers, kHttp2EndHeaders | kHttp2EndStream, s,
+                         "\xff\xff\xff\xff\xff");
      }),
      {"protocol_error"}},
     {"LessThanContentLength",
@@ -141,9 +146,11 @@ const Http2Case kCases[] = {
        return Http2Frame(kHttp2PushPromise, kHttp2EndHeaders, s, Http2Number32(2) + kStatus200);
      }),
      {"protocol_error"}},
-    {"PingFlood", Flood(Nothing, Http2Frame(kHttp2Ping, 0, 0, "12345678")),
+    {"PingFlood",
+     Flood(Nothing, Http2Frame(kHttp2Ping, 0, 0, "12345678")),
      {"protocol_error", "timeout_first_byte"}},
-    {"SettingsFlood", Flood(Nothing, Http2Frame(kHttp2Settings, 0, 0, "")),
+    {"SettingsFlood",
+     Flood(Nothing, Http2Frame(kHttp2Settings, 0, 0, "")),
      {"protocol_error", "timeout_first_byte"}},
     {"EmptyDataFlood",
      [](Connection& c, const std::string&) {
@@ -156,8 +163,9 @@ const Http2Case kCases[] = {
      [](Connection& c, const std::string&) {
        const uint32_t s = Http2ReadRequest(c);
        c.Write(Http2Frame(kHttp2Headers, 0, s, kStatus200));
-       c.WriteRepeatedly(Http2Frame(kHttp2Continuation, 0, s, Http2Field("a", std::string(100, 'b'))),
-                         10'000'000);
+       c.WriteRepeatedly(
+           Http2Frame(kHttp2Continuation, 0, s, Http2Field("a", std::string(100, 'b'))),
+           10'000'000);
      },
      {"headers_too_large", "protocol_error"}},
     {"EndlessBody",

@@ -163,7 +163,8 @@ TEST_F(TransferProxyTest, AProxyThatTalksNonsenseIsAProxyError) {
 }
 
 TEST_F(TransferProxyTest, OtherKindsOfProxyAreRefused) {
-  for (const char* proxy : {"https://127.0.0.1:1", "socks5://127.0.0.1:1", "127.0.0.1:1", "http://"}) {
+  for (const char* proxy :
+       {"https://127.0.0.1:1", "socks5://127.0.0.1:1", "127.0.0.1:1", "http://"}) {
     EXPECT_EQ(Name(runner_.Run(Plain(proxy)).reason), "request_invalid") << proxy;
   }
 }

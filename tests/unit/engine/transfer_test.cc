@@ -43,7 +43,8 @@ TEST_F(TransferTest, AnAnswerIsToldWhole) {
   EXPECT_EQ(result.status, 200);
   EXPECT_EQ(result.http_version, "1.1");
   EXPECT_EQ(result.status_line, "HTTP/1.1 200 OK");
-  EXPECT_THAT(result.headers, ElementsAre(Pair("Connection", "close"), Pair("Content-Length", "5")));
+  EXPECT_THAT(result.headers,
+              ElementsAre(Pair("Connection", "close"), Pair("Content-Length", "5")));
   EXPECT_EQ(result.body, "hello");
   EXPECT_EQ(result.wire_body_bytes, 5u);
   EXPECT_EQ(result.address, "127.0.0.1");
@@ -63,8 +64,13 @@ TEST_F(TransferTest, NothingGoesOutThatNobodyAskedFor) {
 
 TEST_F(TransferTest, HeadersGoOutInOrderAsGiven) {
   TransferRequest request = To("/echo-head");
-  request.headers = {{"X-B", "1"}, {"x-a", "2"}, {"X-Empty", ""}, {"Host", "other.example"},
-                     {"Accept", "text/html"}, {"Connection", "keep-alive"}, {"X-B", "3"}};
+  request.headers = {{"X-B", "1"},
+                     {"x-a", "2"},
+                     {"X-Empty", ""},
+                     {"Host", "other.example"},
+                     {"Accept", "text/html"},
+                     {"Connection", "keep-alive"},
+                     {"X-B", "3"}};
   request.compressed = true;
   EXPECT_EQ(runner_.Run(request).body,
             "GET /echo-head HTTP/1.1\r\nHost: other.example\r\nX-B: 1\r\nx-a: 2\r\nX-Empty:\r\n"
@@ -148,15 +154,17 @@ TEST_F(TransferTest, RequestsThatHttpDoesNotAllowAreNotSent) {
   request.headers.clear();
   request.method = "GET /x HTTP/1.1\r\n";
   EXPECT_EQ(Name(runner_.Run(request).reason), "request_invalid");
-  for (const char* url : {"", "ftp://127.0.0.1/", "http://", "http:///x", "http://127.0.0.1:99999/",
-                          "http://127.0.0.1:0/", "http://a b/", "http://127.0.0.1/\r\nX: y", "/ok"}) {
+  for (const char* url :
+       {"", "ftp://127.0.0.1/", "http://", "http:///x", "http://127.0.0.1:99999/",
+        "http://127.0.0.1:0/", "http://a b/", "http://127.0.0.1/\r\nX: y", "/ok"}) {
     EXPECT_EQ(Name(runner_.Run(Get(url)).reason), "request_invalid") << url;
   }
   EXPECT_EQ(server_->connections(), 0);
 }
 
 TEST_F(TransferTest, ARefusedConnectionIsRefused) {
-  const TransferResult result = runner_.Run(Get(absl::StrCat("http://127.0.0.1:", UnusedPort(), "/")));
+  const TransferResult result =
+      runner_.Run(Get(absl::StrCat("http://127.0.0.1:", UnusedPort(), "/")));
   EXPECT_EQ(Name(result.reason), "connect_refused");
   EXPECT_THAT(result.message, HasSubstr("127.0.0.1:"));
   EXPECT_FALSE(result.times.connect.has_value());
@@ -164,8 +172,8 @@ TEST_F(TransferTest, ARefusedConnectionIsRefused) {
 
 TEST_F(TransferTest, ABlackHoleTimesTheConnectionOut) {
   const BlackHole hole(false);
-  const TransferResult result =
-      runner_.Run(Get(absl::StrCat("http://127.0.0.1:", hole.port(), "/"), absl::Milliseconds(300)));
+  const TransferResult result = runner_.Run(
+      Get(absl::StrCat("http://127.0.0.1:", hole.port(), "/"), absl::Milliseconds(300)));
   EXPECT_EQ(Name(result.reason), "connect_timeout");
   EXPECT_THAT(result.addresses_tried, ElementsAre("127.0.0.1"));
   EXPECT_THAT(result.warnings, ElementsAre("address_unreachable 127.0.0.1"));
@@ -226,159 +234,6 @@ TEST_F(TransferTest, ADeadLoopIsSeenInTheResult) {
   done.Wait();
   EXPECT_GE(result.loop_stall, absl::Milliseconds(29));
   runner_.OnLoop([&] { EXPECT_GE(runner_.loop()->TakeLoopLag(), absl::Milliseconds(29)); });
-}
-
-TEST_F(TransferTest, FreshTransfersShareNothing) {
-  runner_.Run(To("/keep"));
-  runner_.RunAgain(To("/keep"));
-  EXPECT_EQ(server_->connections(), 2);
-}
-
-TEST_F(TransferTest, TransfersOfASessionShareTheirConnection) {
-  TransferRequest request = To("/keep");
-  request.more_follow = true;
-  EXPECT_FALSE(runner_.Run(request).reused);
-  request.url = server_->Url("/keep-other");
-  const TransferResult second = runner_.RunAgain(request);
-  EXPECT_TRUE(second.reused);
-  EXPECT_EQ(second.address, "127.0.0.1");
-  EXPECT_FALSE(second.times.connect.has_value());
-  EXPECT_EQ(server_->connections(), 1);
-  EXPECT_FALSE(runner_.Run(request).reused);  // another session
-  EXPECT_EQ(server_->connections(), 2);
-}
-
-TEST_F(TransferTest, TheNextStepMakesANewConnectionWhenTheServerClosed) {
-  TransferRequest request = To("/ok");  // answers with Connection: close
-  request.more_follow = true;
-  runner_.Run(request);
-  EXPECT_EQ(Name(runner_.RunAgain(request).reason), "none");
-  EXPECT_EQ(server_->connections(), 2);
-}
-
-TEST_F(TransferTest, PooledConnectionsAreSharedByAll) {
-  TransferRequest request = To("/keep");
-  request.reuse = true;
-  EXPECT_FALSE(runner_.Run(request).reused);
-  EXPECT_TRUE(runner_.Run(request).reused);
-  EXPECT_TRUE(runner_.Run(request).reused);
-  EXPECT_EQ(server_->connections(), 1);
-  EXPECT_FALSE(runner_.Run(To("/keep")).reused);  // fresh takes nothing from the pool
-  EXPECT_EQ(server_->connections(), 2);
-}
-
-TEST_F(TransferTest, PooledConnectionsAreKeptApartByAddress) {
-  TransferRequest request = Get(absl::StrCat("http://one.test:", server_->port(), "/keep"));
-  request.reuse = true;
-  request.resolve["one.test"] = "127.0.0.1";
-  EXPECT_FALSE(runner_.Run(request).reused);
-  EXPECT_TRUE(runner_.Run(request).reused);
-  request.resolve["one.test"] = "127.0.0.2";
-  const TransferResult other = runner_.Run(request);
-  EXPECT_FALSE(other.reused);
-  EXPECT_NE(other.address, "127.0.0.1");
-}
-
-TEST_F(TransferTest, ADeadPooledConnectionIsReplaced) {
-  TransferRequest request = To("/keep-then-close");
-  server_->On("/keep-then-close", [](ScriptedConnection& c, const std::string&) {
-    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
-    c.Close();
-  });
-  request.reuse = true;
-  for (int i = 0; i < 5; ++i) {
-    const TransferResult result = runner_.Run(request);
-    EXPECT_EQ(Name(result.reason), "none") << result.message;
-    EXPECT_EQ(result.body, "hello");
-  }
-  EXPECT_EQ(server_->connections(), 5);
-}
-
-TEST_F(TransferTest, BytesBehindAPooledAnswerNeverReachTheNextTest) {
-  server_->On("/keep-two", [](ScriptedConnection& c, const std::string&) {
-    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 30000\r\n\r\n" + std::string(30000, 'x') +
-            "HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
-  });
-  server_->On("/keep-later", [](ScriptedConnection& c, const std::string&) {
-    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello");
-    c.Pause(absl::Milliseconds(20));
-    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison");
-  });
-  TransferRequest request = To("/keep-two");
-  request.reuse = true;
-  EXPECT_EQ(Name(runner_.Run(request).reason), "protocol_error");
-  request.url = server_->Url("/keep");
-  EXPECT_EQ(runner_.Run(request).body, "hello");
-  request.url = server_->Url("/keep-later");
-  EXPECT_EQ(Name(runner_.Run(request).reason), "none");
-  runner_.Run(To("/delay-50"));
-  request.url = server_->Url("/keep");
-  const TransferResult next = runner_.Run(request);
-  EXPECT_EQ(next.body, "hello");
-  EXPECT_FALSE(next.reused);
-}
-
-TEST_F(TransferTest, APostIsNotSentTwiceWhenAPooledConnectionDies) {
-  server_->On("/keep-die", [](ScriptedConnection& c, const std::string&) { c.Close(); });
-  TransferRequest request = To("/keep");
-  request.reuse = true;
-  runner_.Run(request);
-  request.url = server_->Url("/keep-die");
-  request.method = "POST";
-  request.body = "pay";
-  const TransferResult result = runner_.Run(request);
-  EXPECT_EQ(Name(result.reason), "connect_reset") << result.message;
-  int posts = 0;
-  for (const std::string& head : server_->requests()) posts += head.substr(0, 4) == "POST" ? 1 : 0;
-  EXPECT_EQ(posts, 1);
-}
-
-TEST_F(TransferTest, DigestAnswersItsChallenge) {
-  server_->On("/keep-digest", [](ScriptedConnection& c, const std::string& head) {
-    if (!absl::StrContains(head, "Authorization: Digest")) {
-      c.Write("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"abc\", "
-              "qop=\"auth\", algorithm=SHA-256\r\nContent-Length: 4\r\n\r\nwhat");
-      return;
-    }
-    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nin");
-  });
-  TransferRequest request = To("/keep-digest");
-  request.digest = {"user", "pass"};
-  const TransferResult result = runner_.Run(request);
-  EXPECT_EQ(Name(result.reason), "none") << result.message;
-  EXPECT_EQ(result.status, 200);
-  EXPECT_EQ(result.body, "in");
-  EXPECT_THAT(result.request_head, AllOf(HasSubstr("Digest username=\"user\""), Not(HasSubstr("pass\""))));
-  EXPECT_EQ(server_->connections(), 1);
-}
-
-TEST_F(TransferTest, DigestConnectsAgainWhenTheServerClosedAfterTheChallenge) {
-  server_->On("/digest", [](ScriptedConnection& c, const std::string& head) {
-    if (!absl::StrContains(head, "Authorization: Digest")) {
-      c.Write("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"abc\"\r\n"
-              "Content-Length: 0\r\nConnection: close\r\n\r\n");
-      return;
-    }
-    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nin");
-  });
-  TransferRequest request = To("/digest");
-  request.digest = {"user", "pass"};
-  const TransferResult result = runner_.Run(request);
-  EXPECT_EQ(result.body, "in") << result.message;
-  EXPECT_EQ(server_->connections(), 2);
-}
-
-TEST_F(TransferTest, WrongDigestCredentialsEndWithTheChallenge) {
-  server_->On("/keep-no", [](ScriptedConnection& c, const std::string&) {
-    c.Write("HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"abc\"\r\n"
-            "Content-Length: 2\r\n\r\nno");
-  });
-  TransferRequest request = To("/keep-no");
-  request.digest = {"user", "wrong"};
-  const TransferResult result = runner_.Run(request);
-  EXPECT_EQ(Name(result.reason), "none") << result.message;
-  EXPECT_EQ(result.status, 401);
-  EXPECT_EQ(result.body, "no");
 }
 
 TEST_F(TransferTest, BodiesAreDecodedOnlyWhenAsked) {
@@ -467,7 +322,8 @@ TEST_F(TransferTest, TimersFireInOrderAndOnce) {
       done.Raise();
     });
     runner_.loop()->StartTimer(absl::Milliseconds(10), [&] { fired.push_back(1); });
-    const auto cancelled = runner_.loop()->StartTimer(absl::Milliseconds(5), [&] { fired.push_back(9); });
+    const auto cancelled =
+        runner_.loop()->StartTimer(absl::Milliseconds(5), [&] { fired.push_back(9); });
     runner_.loop()->CancelTimer(cancelled);
     runner_.loop()->StartTimer(absl::ZeroDuration(), [&] { fired.push_back(0); });
   });
