@@ -29,6 +29,8 @@ void Core::On(event::Committed& e, Effects& out) {
   if (store_failed_) {
     store_failed_ = false;
     grace_until_ = now_ + options_.lease_time;
+    // What failed may have been written all the same: look.
+    out.poll = ++poll_generation_;
   }
   std::vector<Flight> flights = std::move(flights_);
   flights_.clear();
@@ -99,6 +101,10 @@ void Core::Done(AdmitRun& admit, Flight& flight, Outcome& outcome, Effects& out)
                      outcome.run.front().run.run_id(), "; draw a new request_id"));
   } else {
     answer.existed = true;
+    if (outcome.run.front().run.state() != v1::Run::SEALED &&
+        Find(outcome.run.front().run.run_id()) == nullptr) {
+      out.poll = ++poll_generation_;  // it is active, and not in memory
+    }
     answer.run = std::move(outcome.run.front());
   }
   out.answers.push_back(std::move(answer));

@@ -19,7 +19,15 @@ std::string Reject(const v1::ExecutionResult& result) {
   if (result.attempts_size() > static_cast<int>(limits.attempts_most)) {
     return absl::StrCat("it has more than ", limits.attempts_most, " attempts");
   }
+  uint32_t number = 0;
   for (const v1::Attempt& attempt : result.attempts()) {
+    if (!attempt.probe()) {
+      if (attempt.number() <= number || attempt.number() > limits.attempts_most) {
+        return absl::StrCat("the attempt after number ", number, " has number ",
+                            attempt.number());
+      }
+      number = attempt.number();
+    }
     if (attempt.outcome() != v1::Outcome::PASSED && attempt.outcome() != v1::Outcome::FAILED &&
         attempt.outcome() != v1::Outcome::INCONCLUSIVE) {
       return "an attempt has no outcome";

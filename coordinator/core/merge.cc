@@ -9,10 +9,24 @@
 namespace picket {
 namespace {
 
-// Attempts that count against `retry.attempts`.
-uint32_t CountAttempts(const v1::ExecutionResult& result) {
-  return static_cast<uint32_t>(std::count_if(result.attempts().begin(), result.attempts().end(),
-                                             [](const auto& a) { return !a.probe(); }));
+// The number of the last attempt that counts against `retry.attempts`; 0 = there is none.
+uint32_t LastNumber(const v1::ExecutionResult& result) {
+  uint32_t last = 0;
+  for (const v1::Attempt& attempt : result.attempts()) {
+    if (!attempt.probe()) last = std::max(last, attempt.number());
+  }
+  return last;
+}
+
+// Two leases of one execution may both have made its first attempts: those that are on
+// record already count no more.
+void DropKnownAttempts(uint32_t known, v1::ExecutionResult& result) {
+  auto& attempts = *result.mutable_attempts();
+  attempts.erase(std::remove_if(attempts.begin(), attempts.end(),
+                                [&](const v1::Attempt& a) {
+                                  return !a.probe() && a.number() <= known;
+                                }),
+                 attempts.end());
 }
 
 bool AnyFailed(const v1::ExecutionResult& result) {
@@ -23,21 +37,21 @@ bool AnyFailed(const v1::ExecutionResult& result) {
 
 }  // namespace
 
-MergeOutcome MergeResult(const v1::Retry& retry, const v1::Policy& policy, uint32_t epoch,
+MergeOutcome MergeResult(const v1::Retry& retry, const v1::Policy& policy,
                          absl::string_view instance, absl::Time now, v1::ExecutionResult& result,
                          EndByte& end, Mark& mark) {
+  const uint32_t attempts = LastNumber(result);
+  const bool news = end == kUndecided && attempts > mark.attempts;
+  if (news && mark.attempts > 0) DropKnownAttempts(mark.attempts, result);
   FoldAttempts(mark.failed_before, result);
   const EndByte would = DecideEnd(result.outcome(), result.flaky(), policy);
-  const uint32_t made = CountAttempts(result);
-  if (end != kUndecided) return {Merge::kLate, EndOf(end) != EndOf(would)};
-  if (made == 0 || epoch <= mark.attempt_epoch) return {Merge::kLate, false};
-
+  if (!news) {
+    return {Merge::kLate, end != kUndecided && EndOf(end) != EndOf(would)};
+  }
   const v1::Attempt& last = result.attempts(result.attempts_size() - 1);
-  const uint32_t attempts = mark.attempts + made;
   if (RetryWanted(retry, last, attempts) &&
       RetryWhere(retry, attempts) != v1::Retry::ANYWHERE) {
     mark.attempts = attempts;
-    mark.attempt_epoch = epoch;
     mark.failed_before |= AnyFailed(result);
     mark.started = false;
     mark.give_up = absl::InfiniteFuture();

@@ -31,10 +31,11 @@ struct MergeOutcome {
   bool disagrees = false;
 };
 
-// Folds `result`, which came under `epoch` from `instance`, into its execution.
+// Folds `result`, which came from `instance`, into its execution. Attempts are told
+// apart by their number: one that is on record is not counted again, whoever made it.
 // Fills the result's outcome, flaky and reason. `mark` is the execution's (or a
 // default one), and is default again once it is decided.
-MergeOutcome MergeResult(const v1::Retry& retry, const v1::Policy& policy, uint32_t epoch,
+MergeOutcome MergeResult(const v1::Retry& retry, const v1::Policy& policy,
                          absl::string_view instance, absl::Time now, v1::ExecutionResult& result,
                          EndByte& end, Mark& mark);
 

@@ -153,8 +153,8 @@ void Core::DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShar
       write.shard.marks.erase(position);
     }
   } else if (!probe) {
-    const MergeOutcome merged = MergeResult(test.retry, shape.policy, row.epoch,
-                                            incoming.instance, now_, row.result, end, mark);
+    const MergeOutcome merged = MergeResult(test.retry, shape.policy, incoming.instance, now_,
+                                            row.result, end, mark);
     switch (merged.merge) {
       case Merge::kDecided:
         row.deciding = true;
@@ -163,15 +163,16 @@ void Core::DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShar
         break;
       case Merge::kAgain:
         write.shard.marks[position] = std::move(mark);
-        if (Lease* lease = shard.FindLease(row.epoch); lease != nullptr) {
-          lease->left[position] = false;
-        }
         break;
       case Merge::kLate:
         row.late = true;
         ++flight.tally.results_late;
         if (merged.disagrees) ++flight.tally.results_disagreeing;
         break;
+    }
+    // Whatever came of it, under this lease it is over.
+    if (Lease* lease = shard.FindLease(row.epoch); lease != nullptr) {
+      lease->left[position] = false;
     }
   }
   flight.acks.push_back(incoming.ack);

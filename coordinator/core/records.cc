@@ -3,8 +3,8 @@
 namespace picket {
 
 bool Mark::IsDefault() const {
-  return leases == 0 && losses == 0 && attempts == 0 && attempt_epoch == 0 && !failed_before &&
-         !started && avoid_instance.empty() && not_before == absl::InfinitePast() &&
+  return leases == 0 && losses == 0 && attempts == 0 && !failed_before && !started &&
+         avoid_instance.empty() && not_before == absl::InfinitePast() &&
          give_up == absl::InfiniteFuture();
 }
 

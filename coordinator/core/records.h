@@ -54,8 +54,7 @@ struct TestRow {
 struct Mark {
   uint32_t leases = 0;         // granted so far
   uint32_t losses = 0;         // counted losses
-  uint32_t attempts = 0;       // stored attempts that count against `retry.attempts`
-  uint32_t attempt_epoch = 0;  // lease of the last of them; what comes again under it is late
+  uint32_t attempts = 0;       // number of the last stored attempt; an attempt comes but once
   bool failed_before = false;  // one of them failed
   bool started = false;        // a non-repeatable one may have sent its first byte
   std::string avoid_instance;  // of the last attempt, for retry.where

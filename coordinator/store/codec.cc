@@ -126,7 +126,6 @@ std::string EncodeMarks(const std::map<uint32_t, Mark>& marks) {
     PutVarint(mark.leases, out);
     PutVarint(mark.losses, out);
     PutVarint(mark.attempts, out);
-    PutVarint(mark.attempt_epoch, out);
     out.push_back(static_cast<char>((mark.failed_before ? kFailedBefore : 0) |
                                     (mark.started ? kStarted : 0)));
     PutVarint(mark.avoid_instance.size(), out);
@@ -146,8 +145,7 @@ absl::Status DecodeMarks(absl::string_view bytes, std::map<uint32_t, Mark>& mark
     uint32_t position;
     Mark mark;
     if (!GetUint32(bytes, position) || !GetUint32(bytes, mark.leases) ||
-        !GetUint32(bytes, mark.losses) || !GetUint32(bytes, mark.attempts) ||
-        !GetUint32(bytes, mark.attempt_epoch) || bytes.empty()) {
+        !GetUint32(bytes, mark.losses) || !GetUint32(bytes, mark.attempts) || bytes.empty()) {
       return Damaged("a shard's marks");
     }
     const uint8_t flags = static_cast<uint8_t>(bytes.front());

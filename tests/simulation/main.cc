@@ -1,4 +1,4 @@
-// picket-simulation [--seeds N] [--first-seed S] [--verbose]
+// picket-simulation [--seeds N] [--first-seed S] [--verbose] [--all-events]
 //
 // Simulates N fleets. A failure prints its seed, what was violated, and the tail of
 // events; the same seed does the same again. Exit 1 if any failed.
@@ -10,6 +10,7 @@
 
 #include "absl/strings/numbers.h"
 #include "tests/simulation/scenario.h"
+#include "tests/simulation/world.h"
 
 int main(int argc, char** argv) {
   uint64_t seeds = 200, first = 1;
@@ -23,8 +24,11 @@ int main(int argc, char** argv) {
       ++i;
     } else if (std::strcmp(argv[i], "--verbose") == 0) {
       verbose = true;
+    } else if (std::strcmp(argv[i], "--all-events") == 0) {
+      picket::simulation::World::tail_most() = SIZE_MAX;
     } else {
-      std::fprintf(stderr, "usage: picket-simulation [--seeds N] [--first-seed S] [--verbose]\n");
+      std::fprintf(stderr, "usage: picket-simulation [--seeds N] [--first-seed S] [--verbose] "
+                   "[--all-events]\n");
       return 2;
     }
   }

@@ -55,13 +55,16 @@ class World {
   // The tail of events, for a failure's report.
   void Note(std::string line) {
     tail_.push_back(absl::FormatDuration(now_) + " " + std::move(line));
-    if (tail_.size() > kTail) tail_.pop_front();
+    if (tail_.size() > tail_most()) tail_.pop_front();
   }
   const std::deque<std::string>& tail() const { return tail_; }
+  // How many events a report shows.
+  static size_t& tail_most() {
+    static size_t most = 400;
+    return most;
+  }
 
  private:
-  static constexpr size_t kTail = 400;
-
   Random random_;
   SimulatedClock clock_;
   absl::Duration now_ = absl::ZeroDuration();

@@ -13,11 +13,11 @@ namespace {
 
 const absl::Time kNow = absl::FromUnixSeconds(1'700'000'000);
 
-v1::ExecutionResult Result(std::vector<v1::Outcome::Value> outcomes) {
+v1::ExecutionResult Result(std::vector<v1::Outcome::Value> outcomes, uint32_t before = 0) {
   v1::ExecutionResult result;
   for (v1::Outcome::Value outcome : outcomes) {
     v1::Attempt* attempt = result.add_attempts();
-    attempt->set_number(static_cast<uint32_t>(result.attempts_size()));
+    attempt->set_number(before + static_cast<uint32_t>(result.attempts_size()));
     attempt->set_outcome(outcome);
     if (outcome != v1::Outcome::PASSED) attempt->set_reason(v1::FailureReason::assertion);
   }
@@ -45,7 +45,7 @@ TEST(MergeTest, AResultDecidesWhatIsUndecidedAndClearsItsMark) {
   EndByte end = kUndecided;
   Mark mark{.leases = 2, .losses = 1};
   v1::ExecutionResult result = Result({v1::Outcome::PASSED});
-  EXPECT_EQ(MergeResult({}, {}, 1, "i", kNow, result, end, mark).merge, Merge::kDecided);
+  EXPECT_EQ(MergeResult({}, {}, "i", kNow, result, end, mark).merge, Merge::kDecided);
   EXPECT_EQ(end, MakeEnd(v1::End::PASSED));
   EXPECT_TRUE(mark.IsDefault());
 }
@@ -54,9 +54,9 @@ TEST(MergeTest, TheSameResultAgainChangesNothing) {
   EndByte end = kUndecided;
   Mark mark;
   v1::ExecutionResult result = Result({v1::Outcome::FAILED});
-  MergeResult({}, {}, 1, "i", kNow, result, end, mark);
+  MergeResult({}, {}, "i", kNow, result, end, mark);
   const EndByte decided = end;
-  const MergeOutcome again = MergeResult({}, {}, 1, "i", kNow, result, end, mark);
+  const MergeOutcome again = MergeResult({}, {}, "i", kNow, result, end, mark);
   EXPECT_EQ(again.merge, Merge::kLate);
   EXPECT_FALSE(again.disagrees);
   EXPECT_EQ(end, decided);
@@ -66,7 +66,7 @@ TEST(MergeTest, ALateResultThatDisagreesIsToldApart) {
   EndByte end = MakeEnd(v1::End::PASSED);
   Mark mark;
   v1::ExecutionResult result = Result({v1::Outcome::FAILED});
-  const MergeOutcome late = MergeResult({}, {}, 1, "i", kNow, result, end, mark);
+  const MergeOutcome late = MergeResult({}, {}, "i", kNow, result, end, mark);
   EXPECT_EQ(late.merge, Merge::kLate);
   EXPECT_TRUE(late.disagrees);
   EXPECT_EQ(end, MakeEnd(v1::End::PASSED));
@@ -76,7 +76,7 @@ TEST(MergeTest, AFailedAttemptIsKeptAndTriedAgainElsewhereAfterItsDelay) {
   EndByte end = kUndecided;
   Mark mark{.leases = 1};
   v1::ExecutionResult result = Result({v1::Outcome::FAILED});
-  EXPECT_EQ(MergeResult(Elsewhere(2), {}, 4, "first", kNow, result, end, mark).merge,
+  EXPECT_EQ(MergeResult(Elsewhere(2), {}, "first", kNow, result, end, mark).merge,
             Merge::kAgain);
   EXPECT_EQ(end, kUndecided);
   EXPECT_EQ(mark.attempts, 1u);
@@ -84,8 +84,8 @@ TEST(MergeTest, AFailedAttemptIsKeptAndTriedAgainElsewhereAfterItsDelay) {
   EXPECT_EQ(mark.avoid_instance, "first");
   EXPECT_EQ(mark.not_before, kNow + absl::Seconds(2));
 
-  v1::ExecutionResult second = Result({v1::Outcome::PASSED});
-  EXPECT_EQ(MergeResult(Elsewhere(2), FlakyFails(), 5, "second", kNow, second, end, mark).merge,
+  v1::ExecutionResult second = Result({v1::Outcome::PASSED}, 1);
+  EXPECT_EQ(MergeResult(Elsewhere(2), FlakyFails(), "second", kNow, second, end, mark).merge,
             Merge::kDecided);
   EXPECT_EQ(end, MakeEnd(v1::End::FAILED, true));
 }
@@ -94,19 +94,32 @@ TEST(MergeTest, AnAttemptThatIsSentTwiceCountsOnce) {
   EndByte end = kUndecided;
   Mark mark;
   v1::ExecutionResult result = Result({v1::Outcome::FAILED});
-  MergeResult(Elsewhere(3), {}, 4, "i", kNow, result, end, mark);
+  MergeResult(Elsewhere(3), {}, "i", kNow, result, end, mark);
   v1::ExecutionResult again = Result({v1::Outcome::FAILED});
-  EXPECT_EQ(MergeResult(Elsewhere(3), {}, 4, "i", kNow, again, end, mark).merge, Merge::kLate);
+  EXPECT_EQ(MergeResult(Elsewhere(3), {}, "i", kNow, again, end, mark).merge, Merge::kLate);
   EXPECT_EQ(mark.attempts, 1u);
+}
+
+TEST(MergeTest, OfTwoLeasesThatMadeTheSameAttemptsOnlyNewOnesCount) {
+  EndByte end = kUndecided;
+  Mark mark;
+  v1::ExecutionResult one = Result({v1::Outcome::FAILED});
+  MergeResult(Elsewhere(3), {}, "i", kNow, one, end, mark);
+  v1::ExecutionResult other =
+      Result({v1::Outcome::FAILED, v1::Outcome::FAILED, v1::Outcome::PASSED});
+  EXPECT_EQ(MergeResult(Elsewhere(3), {}, "j", kNow, other, end, mark).merge, Merge::kDecided);
+  EXPECT_EQ(end, MakeEnd(v1::End::PASSED, true));
+  ASSERT_EQ(other.attempts_size(), 2);
+  EXPECT_EQ(other.attempts(0).number(), 2u);
 }
 
 TEST(MergeTest, TheLastAttemptDecidesWhateverItIs) {
   EndByte end = kUndecided;
   Mark mark;
   v1::ExecutionResult result = Result({v1::Outcome::INCONCLUSIVE});
-  MergeResult(Elsewhere(2), {}, 1, "i", kNow, result, end, mark);
-  v1::ExecutionResult second = Result({v1::Outcome::INCONCLUSIVE});
-  MergeResult(Elsewhere(2), {}, 2, "i", kNow, second, end, mark);
+  MergeResult(Elsewhere(2), {}, "i", kNow, result, end, mark);
+  v1::ExecutionResult second = Result({v1::Outcome::INCONCLUSIVE}, 1);
+  MergeResult(Elsewhere(2), {}, "i", kNow, second, end, mark);
   EXPECT_EQ(end, MakeEnd(v1::End::INCONCLUSIVE));
 }
 
