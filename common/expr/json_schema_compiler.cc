@@ -55,14 +55,8 @@ class Compiler : private KeywordReader {
   };
 
   absl::Status SetDraft(const Json& dialect) {
-    const auto* uri = dialect.get_ptr<const std::string*>();
-    const std::optional<Draft> draft = uri == nullptr ? std::nullopt : DraftOf(*uri);
-    if (!draft.has_value()) {
-      return Fail("/$schema",
-                  absl::StrCat("expected http://json-schema.org/draft-07/schema# or "
-                               "https://json-schema.org/draft/2020-12/schema, but found ",
-                               ToText(dialect)));
-    }
+    const std::optional<Draft> draft = DraftOf(dialect);
+    if (!draft.has_value()) return Fail("/$schema", UnknownDraft(dialect));
     draft_ = *draft;
     return absl::OkStatus();
   }

@@ -18,8 +18,11 @@ namespace picket::schema {
 // "draft 7" or "draft 2020-12".
 absl::string_view DraftName(JsonSchema::Draft draft);
 
-// The draft that a $schema names; nothing if it is another.
-std::optional<JsonSchema::Draft> DraftOf(absl::string_view uri);
+// The draft that a $schema names; nothing if it is another, or no string.
+std::optional<JsonSchema::Draft> DraftOf(const Json& dialect);
+
+// What is wrong with a $schema that names no draft.
+std::string UnknownDraft(const Json& dialect);
 
 // What is wrong with a keyword that `draft` does not have, or that is left out on purpose.
 std::string UnknownKeyword(absl::string_view name, JsonSchema::Draft draft);
