@@ -99,6 +99,21 @@ scrape_configs:
         wait_until(lambda: self.fleet.http("/readyz", self.agent)[0] == 503, "the agent to notice")
         self.assertEqual(self.fleet.http("/healthz", self.agent)[0], 200)
 
+    def grpc_call(self, method, message):
+        """One unary gRPC call by curl: a five-byte frame header, then the message."""
+        frame = b"\0" + len(message).to_bytes(4, "big") + message
+        done = subprocess.run(["curl", "-sS", "-m", "10", "--http2-prior-knowledge", "-X", "POST", "-H", "te: trailers",
+                               "-H", "content-type: application/grpc", "--data-binary", "@-",
+                               f"http://{self.coordinator.info['grpc']}/{method}"], input=frame, capture_output=True)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done.stdout[5:]
+
+    def test_grpc_health_and_reflection_are_on(self):
+        self.assertEqual(self.grpc_call("grpc.health.v1.Health/Check", b""), b"\x08\x01")  # SERVING
+        listed = self.grpc_call("grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo", b"\x3a\x00")
+        for service in (b"picket.v1.RunService", b"picket.v1.FleetService", b"picket.v1.AgentService"):
+            self.assertIn(service, listed)
+
     def test_http_api_speaks_protobuf_json(self):
         self.fleet.run(self.suite, expect=1)
         runs = json.loads(self.fleet.http("/v1/runs")[1])["runs"]
