@@ -22,7 +22,7 @@ if(PICKET_WERROR)
     # gcc 12 raises these from the flow of optimised library code (std::string, std::variant)
     # where nothing is wrong; they stay warnings.
     target_compile_options(picket_options INTERFACE -Wno-error=stringop-overflow
-      -Wno-error=stringop-overread -Wno-error=restrict -Wno-error=maybe-uninitialized
+      -Wno-error=stringop-overread -Wno-error=restrict -Wno-error=maybe-uninitialized -Wno-error=uninitialized
       -Wno-error=array-bounds -Wno-error=dangling-pointer -Wno-error=free-nonheap-object)
   endif()
 endif()
