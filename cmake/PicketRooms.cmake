@@ -48,6 +48,8 @@ function(picket_tests name)
   add_executable(${target} ${sources})
   target_link_libraries(${target} PRIVATE picket_options ${ARG_DEPS} picket::test_support
     GTest::gmock GTest::gtest_main)
+  # GoogleTest's macros hide an else: gcc would ask for braces around each `if (x) EXPECT_...`.
+  target_compile_options(${target} PRIVATE -Wno-dangling-else)
   if(NOT ARG_OPTIMIZE)
     # Test code is run once and compiled often.
     target_compile_options(${target} PRIVATE $<$<CONFIG:Release>:-O0>)

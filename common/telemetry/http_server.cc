@@ -12,6 +12,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/ascii.h"
+#include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -162,6 +163,8 @@ absl::Status Server::Listen() {
                             "1",
                             "listen_backlog",
                             "512",
+                            "decode_url",  // we do: CivetWeb would cut a path at %00
+                            "no",
                             "connection_queue",
                             "128",
                             nullptr};
@@ -325,12 +328,33 @@ void Server::Send(mg_connection* connection, bool head, HttpResponse& response) 
   response.stream(stream);
 }
 
+// Percent-decodes. False if an escape is broken or stands for a control character: such a path
+// is refused whole, since it must not be served as another one.
+bool DecodePath(absl::string_view raw, std::string* path) {
+  for (size_t i = 0; i < raw.size(); ++i) {
+    if (raw[i] != '%') {
+      path->push_back(raw[i]);
+      continue;
+    }
+    if (i + 2 >= raw.size() || !absl::ascii_isxdigit(raw[i + 1]) ||
+        !absl::ascii_isxdigit(raw[i + 2])) {
+      return false;
+    }
+    const char byte = absl::HexStringToBytes(raw.substr(i + 1, 2))[0];
+    if (absl::ascii_iscntrl(byte)) return false;
+    path->push_back(byte);
+    i += 2;
+  }
+  return true;
+}
+
 int Server::Serve(mg_connection* connection) {
   const mg_request_info* info = mg_get_request_info(connection);
   HttpRequest request;
   request.method =
       absl::AsciiStrToUpper(info->request_method != nullptr ? info->request_method : "");
-  request.path = info->local_uri != nullptr ? info->local_uri : "";
+  const bool whole =
+      DecodePath(info->local_uri != nullptr ? info->local_uri : "", &request.path);
   request.query = info->query_string != nullptr ? info->query_string : "";
   request.peer = info->remote_addr;
   for (int i = 0; i < info->num_headers; ++i) {
@@ -344,7 +368,9 @@ int Server::Serve(mg_connection* connection) {
   absl::Cleanup release = [&] {
     if (held) --held_;
   };
-  if (route == nullptr && !allow.empty()) {
+  if (!whole) {
+    response = HttpProblem(400, "the path holds an escape that stands for no character of a path");
+  } else if (route == nullptr && !allow.empty()) {
     response = HttpProblem(405, absl::StrCat("this path takes ", allow));
     response.headers.emplace_back("Allow", allow);
   } else if (route == nullptr) {

@@ -122,6 +122,11 @@ scrape_configs:
                          ("SEALED", "FAILED", 2, 0))
         agents = json.loads(self.fleet.http("/v1/agents")[1])["agents"]
         self.assertEqual([(a["name"], a["location"], a["state"]) for a in agents], [("agent-1", "eu-west", "LIVE")])
+        # A path cut at an escaped NUL would answer 200 where the gate says stop.
+        gate = f"/v1/runs/{runs[0]['run_id']}"
+        self.assertEqual(self.fleet.http(f"{gate}/gate")[0], 412)
+        self.assertEqual(self.fleet.http(f"{gate}%00/gate")[0], 400)
+        self.assertEqual(self.fleet.http(f"{gate}%2Fgate")[0], 412)
         status, text = self.fleet.http("/v1/runs/aaaaaaaaaaaaaaaa")
         self.assertEqual(status, 404)
         self.assertEqual(json.loads(text)["status"], 404)
