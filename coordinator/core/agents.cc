@@ -259,15 +259,38 @@ void Core::OnReturn(Session& session, const v1::LeaseReturn& lease_return, Effec
   Shard& shard = run->shard(id.shard());
   Lease* lease = shard.FindLease(id.epoch());
   if (lease == nullptr || lease->row.instance != session.instance()) return;
+  std::vector<uint32_t> positions;
   for (uint32_t execution : lease_return.executions()) {
     if (execution >= run->row().executions) continue;
     const uint32_t position = run->PositionOf(execution);
     if (position < shard.row.executions.size() && shard.row.executions[position] == execution) {
-      lease->left[position] = false;
+      positions.push_back(position);
     }
   }
-  run->Refresh(id.shard(), now_);
-  if (lease->remaining == 0) run->Touch(id.shard());
+  LetGo(*run, id.shard(), *lease, positions, /*given_back=*/true);
+}
+
+// The agent does not hold these any more. What is marked as started changes its mark
+// first, in the store.
+void Core::LetGo(RunState& run, uint32_t index, Lease& lease,
+                 const std::vector<uint32_t>& positions, bool given_back) {
+  Shard& shard = run.shard(index);
+  Unheld unheld{.epoch = lease.row.epoch, .positions = {}, .given_back = given_back};
+  for (uint32_t position : positions) {
+    const auto mark = shard.row.marks.find(position);
+    if (lease.left[position] && mark != shard.row.marks.end() && mark->second.started) {
+      unheld.positions.push_back(position);
+    } else {
+      lease.left[position] = false;
+    }
+  }
+  run.Refresh(index, now_);
+  if (!unheld.positions.empty()) {
+    shard.Inputs().unheld.push_back(std::move(unheld));
+    run.Touch(index);
+  } else if (lease.remaining == 0) {
+    run.Touch(index);
+  }
 }
 
 void Core::OnGoodbye(Session& session, Effects& out) {

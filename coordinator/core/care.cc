@@ -78,16 +78,10 @@ void Core::CareForDoubts(Effects&) {
     }
     if (all) {
       shard.Inputs().ends.push_back({.epoch = doubt.lease.epoch, .counted = false});
+      run->Touch(doubt.lease.shard);
     } else {
-      for (uint32_t position : doubt.positions) {
-        const auto mark = shard.row.marks.find(position);
-        // It may have started: only the end of its lease may settle that.
-        if (mark != shard.row.marks.end() && mark->second.started) continue;
-        lease->left[position] = false;
-      }
-      run->Refresh(doubt.lease.shard, now_);
+      LetGo(*run, doubt.lease.shard, *lease, doubt.positions, /*given_back=*/false);
     }
-    run->Touch(doubt.lease.shard);
   }
 }
 

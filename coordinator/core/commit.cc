@@ -133,6 +133,7 @@ void Core::GiveBack(WriteShard& write, Flight& flight) {
   for (Incoming& later : inputs.results) results.push_back(std::move(later));
   inputs.results = std::move(results);
   inputs.starts.insert(inputs.starts.begin(), flight.starts.begin(), flight.starts.end());
+  inputs.unheld.insert(inputs.unheld.begin(), flight.unheld.begin(), flight.unheld.end());
   for (const LeaseEnd& end : flight.ends) {
     if (std::none_of(inputs.ends.begin(), inputs.ends.end(),
                      [&](const LeaseEnd& other) { return other.epoch == end.epoch; })) {
@@ -179,12 +180,21 @@ void Core::Done(WriteShard& write, Flight& flight, Outcome& outcome, Effects& ou
     TellOtherHolders(*run, write, flight, out);
     write.shard.rev += 1;
     Shard& shard = run->shard(index);
+    for (const Unheld& unheld : flight.unheld) {
+      Lease* lease = shard.FindLease(unheld.epoch);
+      if (lease == nullptr) continue;
+      for (uint32_t position : unheld.positions) lease->left[position] = false;
+    }
     for (uint32_t epoch : write.end_epochs) run->EndLease(index, epoch);
     for (const LeaseRow& lease : write.grant) run->AddLease(index, lease, now_).told = true;
     if (write.shard.rev > shard.row.rev) {
       run->TakeRow(index, std::move(write.shard), now_);
     } else {
       run->Refresh(index, now_);
+    }
+    for (const Unheld& unheld : flight.unheld) {
+      const Lease* lease = shard.FindLease(unheld.epoch);
+      if (lease != nullptr && lease->remaining == 0) run->Touch(index);
     }
     if (write.starts_run && run->row().run.state() == v1::Run::QUEUED) {
       run->row().run.set_state(v1::Run::RUNNING);

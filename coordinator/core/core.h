@@ -92,6 +92,7 @@ class Core {
     std::vector<bool> rejected;
     std::vector<StartRequest> starts;    // as they came in
     std::vector<StartRequest> accepted;  // of them, what may start once this is stored
+    std::vector<Unheld> unheld;
     std::vector<LeaseEnd> ends;
     bool unassign = false;
     std::vector<PeerId> grantees;      // of WriteShard::grant
@@ -133,6 +134,8 @@ class Core {
   void OnHeartbeat(Session& session, const v1::Heartbeat& heartbeat, Effects& out);
   void OnStarted(Session& session, const v1::Started& started, Effects& out);
   void OnReturn(Session& session, const v1::LeaseReturn& lease_return, Effects& out);
+  void LetGo(RunState& run, uint32_t shard, Lease& lease, const std::vector<uint32_t>& positions,
+             bool given_back);
   void OnGoodbye(Session& session, Effects& out);
   AgentRow RowOf(const Session& session) const;
   void TakeAgentRow(const AgentRow& row, Effects& out);
@@ -162,6 +165,7 @@ class Core {
                    Flight& flight);
   void DraftLoss(RunState& run, Shard& shard, const LeaseEnd& end, WriteShard& write,
                  Flight& flight);
+  void DraftUnheld(RunState& run, Shard& shard, const Unheld& unheld, WriteShard& write);
   void DraftStart(RunState& run, Shard& shard, const StartRequest& start, WriteShard& write,
                   Flight& flight);
   void DraftEnds(RunState& run, Shard& shard, bool unassign, WriteShard& write, Flight& flight);

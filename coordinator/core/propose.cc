@@ -122,8 +122,10 @@ void Core::DraftShard(RunState& run, Shard& shard, WriteShard& write, Flight& fl
   for (Incoming& incoming : inputs.results) {
     DraftResult(run, shard, std::move(incoming), write, flight);
   }
+  for (const Unheld& unheld : inputs.unheld) DraftUnheld(run, shard, unheld, write);
   for (const LeaseEnd& end : inputs.ends) DraftLoss(run, shard, end, write, flight);
   for (const StartRequest& start : inputs.starts) DraftStart(run, shard, start, write, flight);
+  flight.unheld = std::move(inputs.unheld);
   flight.ends = std::move(inputs.ends);
   flight.starts = std::move(inputs.starts);
   flight.unassign = inputs.unassign;
@@ -226,6 +228,21 @@ void Core::DraftLoss(RunState& run, Shard& shard, const LeaseEnd& end, WriteShar
     if (LoseLease(test.repeatable, end.counted && i < in_flight, now_, mark) == Loss::kAgentLost) {
       EndWithout(run, position, v1::FailureReason::agent_lost,
                  absl::StrCat(mark.losses, " agents were lost while they ran it"), shard, write);
+    }
+  }
+}
+
+void Core::DraftUnheld(RunState& run, Shard& shard, const Unheld& unheld, WriteShard& write) {
+  const Lease* lease = shard.FindLease(unheld.epoch);
+  if (lease == nullptr) return;
+  for (uint32_t position : unheld.positions) {
+    const auto mark = write.shard.marks.find(position);
+    if (!lease->left[position] || mark == write.shard.marks.end()) continue;
+    if (unheld.given_back) {
+      mark->second.started = false;
+    } else {
+      LoseLease(run.TestOf(shard.row.executions[position]).repeatable, /*counted=*/false, now_,
+                mark->second);
     }
   }
 }

@@ -45,6 +45,14 @@ struct StartRequest {
   std::vector<uint32_t> positions;
 };
 
+// Executions that were marked as started and that their agent does not hold.
+struct Unheld {
+  uint32_t epoch = 0;
+  std::vector<uint32_t> positions;
+  // It gave them back, so they never ran; else they may have, and a result may follow.
+  bool given_back = false;
+};
+
 // A lease that is to end.
 struct LeaseEnd {
   uint32_t epoch = 0;
@@ -56,12 +64,9 @@ struct LeaseEnd {
 struct ShardInputs {
   std::vector<Incoming> results;
   std::vector<StartRequest> starts;
+  std::vector<Unheld> unheld;
   std::vector<LeaseEnd> ends;
   bool unassign = false;
-
-  bool empty() const {
-    return results.empty() && starts.empty() && ends.empty() && !unassign;
-  }
 };
 
 struct Lease {

@@ -225,7 +225,8 @@ void Checkers::CheckEnds(const RunRow& row, const Admitted& admitted,
                        reason == v1::FailureReason::lost_maybe_ran);
     if (!lost && ends[e] != oracle_->End(test, e)) {
       Violate(absl::StrCat(name, " ended ", ends[e], ", the oracle says ",
-                           oracle_->End(test, e)));
+                           oracle_->End(test, e), "; reason ",
+                           v1::FailureReason::Value_Name(reason)));
     }
     if (reason == v1::FailureReason::lost_maybe_ran && test.repeatable()) {
       Violate(absl::StrCat(name, " is repeatable and ended lost_maybe_ran"));

@@ -20,9 +20,9 @@
 namespace picket::simulation {
 namespace {
 
-// Faults stop then; a healed fleet finishes what it has within the second.
+// Faults stop at the first; a healed fleet is done within the second.
 constexpr absl::Duration kHealed = absl::Seconds(60);
-constexpr absl::Duration kFinish = absl::Seconds(400);
+constexpr absl::Duration kFinish = absl::Seconds(700);
 constexpr absl::Duration kLongDeadline = absl::Seconds(900);
 
 class Scenario {
@@ -130,8 +130,8 @@ void Scenario::DrawFleet() {
       options.name = absl::StrCat("agent-", agents_.size());
       options.location = location;
       options.capacity = Pick(1, 12);
-      options.check_most = Draw(0.2) ? absl::Seconds(4) : absl::Milliseconds(400);
-      options.slowness = Draw(0.15) ? 8 : 1;
+      options.check_most = Draw(0.2) ? absl::Seconds(2) : absl::Milliseconds(400);
+      options.slowness = Draw(0.15) ? 4 : 1;
       agents_.push_back(std::make_unique<SimAgent>(&world_, &checkers_, &oracle_, options,
                                                    [this] { return Dial(); }));
       agents_.back()->Start();

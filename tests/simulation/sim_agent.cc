@@ -91,6 +91,7 @@ void SimAgent::Kill(absl::Duration notice) {
 }
 
 void SimAgent::Freeze(absl::Duration until) {
+  if (world_->now() < frozen_until_) return;  // what waits keeps its order
   world_->Note(absl::StrCat("agent ", options_.name, " is frozen"));
   frozen_until_ = until;
 }

@@ -132,7 +132,9 @@ TEST(MergeTest, JoiningViewsIsAssociativeCommutativeAndIdempotent) {
     const EndByte a = draw(), b = draw(), c = draw();
     EXPECT_EQ(JoinEnds(a, a), a);
     if (EndOf(a) == v1::End::UNDECIDED || EndOf(b) == v1::End::UNDECIDED) {
-      if (EndOf(a) != EndOf(b)) EXPECT_EQ(JoinEnds(a, b), JoinEnds(b, a));
+      if (EndOf(a) != EndOf(b)) {
+        EXPECT_EQ(JoinEnds(a, b), JoinEnds(b, a));
+      }
     } else {
       EXPECT_EQ(JoinEnds(a, b), JoinEnds(b, a));
     }
