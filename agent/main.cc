@@ -32,6 +32,8 @@ namespace picket {
 namespace {
 
 constexpr int kExitUsage = 2;
+// Descriptors beside one a check: logs, spool, link, HTTP, resolver, pools.
+constexpr unsigned long kSpareFiles = 256;
 
 struct Flags {
   std::string coordinator = "127.0.0.1:7700";
@@ -203,7 +205,13 @@ absl::StatusOr<int> Serve(const Flags& flags) {
     drain_asked = true;
     if (Agent* agent = agent_to_drain) agent->Drain();
   });
-  RaiseFileLimit();
+  const unsigned long files = RaiseFileLimit();
+  if (files < static_cast<unsigned long>(flags.capacity) + kSpareFiles) {
+    Log(LogLevel::kWarning,
+        "fewer files may be open than --capacity needs; checks may end "
+        "inconclusive, agent_resources",
+        {{"files", absl::StrCat(files)}, {"capacity", absl::StrCat(flags.capacity)}});
+  }
   Metrics metrics("picket-agent", Clock::Real()->TimeNow());
   const std::unique_ptr<SecretSource> secrets = MakeSecretSource(flags.secrets_dir, {});
   ABSL_ASSIGN_OR_RETURN(const std::unique_ptr<SessionDialer> dialer, MakeLink(flags));
