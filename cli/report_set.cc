@@ -92,6 +92,11 @@ absl::Status ReadExecutions(Environment& env, RunClient& client, const std::stri
   while (true) {
     absl::StatusOr<v1::ListExecutionsResponse> page = client.ListExecutions(request);
     if (!page.ok()) {
+      // A page of executions with much to say may be more than a message holds.
+      if (absl::IsResourceExhausted(page.status()) && request.page_size() > 1) {
+        request.set_page_size(request.page_size() / 2);
+        continue;
+      }
       if (!absl::IsUnavailable(page.status()) || env.interrupts->raised() ||
           env.clock->Monotonic() - last >= patience) {
         return page.status();

@@ -42,6 +42,7 @@ struct FakeCoordinator {
   std::vector<std::string> cancelled;
   std::vector<std::string> drained;
   std::vector<std::string> targets;
+  std::vector<int> page_sizes;
   int pages = 0, watches = 0, evidence_calls = 0;
   bool interrupted = false;
 };
@@ -79,6 +80,7 @@ class FakeRunClient : public RunClient {
   absl::StatusOr<v1::ListExecutionsResponse> ListExecutions(
       const v1::ListExecutionsRequest& request) override {
     ++c_->pages;
+    c_->page_sizes.push_back(request.page_size());
     if (absl::Status s = Next(c_->page_errors); !s.ok()) return s;
     size_t next = 0;
     if (!request.page_token().empty() && !absl::SimpleAtoi(request.page_token(), &next)) {

@@ -141,6 +141,19 @@ TEST(ReadExecutionsTest, ReadsPageAfterPageThroughLostConnections) {
   EXPECT_THAT(numbers, testing::ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8));
 }
 
+TEST(ReadExecutionsTest, AsksForLessWhenAPageIsMoreThanAMessageHolds) {
+  FakeWorld world;
+  world.coordinator() = CannedRun();
+  world.coordinator().page_errors = {absl::ResourceExhaustedError("message too large"),
+                                     absl::ResourceExhaustedError("message too large")};
+  FakeRunClient client(&world.coordinator());
+  int count = 0;
+  EXPECT_OK(ReadExecutions(world.env(), client, "abcdefghijklmnop", {},
+                           [&](v1::Execution&) { return ++count > 0; }));
+  EXPECT_EQ(count, 9);
+  EXPECT_THAT(world.coordinator().page_sizes, testing::ElementsAre(1000, 500, 250, 250, 250));
+}
+
 TEST(ReadExecutionsTest, FetchesEvidenceOfFailedAttemptsOnly) {
   FakeWorld world;
   world.coordinator() = CannedRun();
