@@ -16,6 +16,7 @@
 #include "common/policy/limits.h"
 #include "coordinator/gateway/await.h"
 #include "coordinator/gateway/json.h"
+#include "coordinator/gateway/openapi.h"
 #include "coordinator/gateway/run_watch.h"
 
 namespace picket {
@@ -70,6 +71,11 @@ class GatewayImpl final : public Gateway {
     route("POST", "/v1/gate/flagger", &GatewayImpl::FlaggerGate);
     route("GET", "/probes", &GatewayImpl::Probes);
     http.routes.back().open = true;
+    http.routes.push_back({.path = "/openapi.json", .handle = [](const HttpRequest&) {
+                             HttpResponse response;
+                             response.body = OpenApiDocument();
+                             return response;
+                           }});
     ABSL_ASSIGN_OR_RETURN(server_, HttpServer::Start(std::move(http)));
     return absl::OkStatus();
   }

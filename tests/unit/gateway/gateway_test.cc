@@ -1,18 +1,14 @@
 #include "coordinator/gateway/gateway.h"
 
-#include <arpa/inet.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <thread>
 
-#include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "tests/support/fake_coordinator.h"
+#include "tests/support/http_get.h"
 #include "tests/support/status_matchers.h"
 
 namespace picket {
@@ -44,49 +40,12 @@ class GatewayTest : public ::testing::Test {
     run.set_explanation("because of it");
   }
 
-  int Connect() {
-    const std::string address = gateway_->address();
-    const size_t colon = address.rfind(':');
-    sockaddr_in to = {};
-    to.sin_family = AF_INET;
-    int port = 0;
-    EXPECT_TRUE(absl::SimpleAtoi(address.substr(colon + 1), &port));
-    to.sin_port = htons(static_cast<uint16_t>(port));
-    inet_pton(AF_INET, address.substr(0, colon).c_str(), &to.sin_addr);
-    const int fd = socket(AF_INET, SOCK_STREAM, 0);
-    EXPECT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)), 0);
-    return fd;
-  }
-
-  // The whole answer: status line, headers, body.
   std::string Ask(const std::string& method, const std::string& target,
                   const std::string& body = "",
                   const std::string& type = "application/json") {
-    const int fd = Connect();
-    Send(fd, absl::StrCat(method, " ", target, " HTTP/1.1\r\nHost: localhost\r\n",
-                          "Connection: close\r\nContent-Type: ", type,
-                          "\r\nContent-Length: ", body.size(), "\r\n\r\n", body));
-    const std::string answer = ReadUntil(fd, "");
-    close(fd);
-    return answer;
+    return HttpAsk(gateway_->address(), method, target, body, type);
   }
   std::string Get(const std::string& target) { return Ask("GET", target); }
-
-  static void Send(int fd, const std::string& bytes) {
-    ASSERT_EQ(send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL),
-              static_cast<ssize_t>(bytes.size()));
-  }
-  // Until `mark` has come, or the end if it is empty.
-  static std::string ReadUntil(int fd, const std::string& mark) {
-    std::string answer;
-    char buffer[4096];
-    ssize_t size;
-    while ((mark.empty() || !absl::StrContains(answer, mark)) &&
-           (size = recv(fd, buffer, sizeof(buffer), 0)) > 0) {
-      answer.append(buffer, static_cast<size_t>(size));
-    }
-    return answer;
-  }
 
   FakeCoordinator coordinator_;
   std::unique_ptr<Gateway> gateway_;
@@ -176,21 +135,21 @@ TEST_F(GatewayTest, AWaitEndsWithTheSeal) {
 }
 
 TEST_F(GatewayTest, AWatchIsAStreamOfStates) {
-  const int fd = Connect();
-  Send(fd, "GET /v1/runs/running/watch HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  const int fd = HttpConnect(gateway_->address());
+  HttpSend(fd, "GET /v1/runs/running/watch HTTP/1.1\r\nHost: localhost\r\n\r\n");
   coordinator_.WithWatch(1, [&](FakeCoordinator::Watch& watch) {
     v1::WatchRunResponse state;
     state.set_failure_count(3);
     watch.update(state);
   });
-  EXPECT_THAT(ReadUntil(fd, "event: state\ndata: {"), HasSubstr("text/event-stream"));
+  EXPECT_THAT(HttpReadUntil(fd, "event: state\ndata: {"), HasSubstr("text/event-stream"));
   coordinator_.WithWatch(1, [&](FakeCoordinator::Watch& watch) {
     v1::WatchRunResponse state;
     *state.mutable_run() = coordinator_.runs["passed"];
     watch.update(state);
     watch.end(absl::OkStatus());
   });
-  const std::string rest = ReadUntil(fd, "");
+  const std::string rest = HttpReadUntil(fd, "");
   EXPECT_THAT(rest, AllOf(HasSubstr("\"verdict\":\"PASSED\""), HasSubstr("event: end\ndata: {}\n\n")));
   close(fd);
   coordinator_.AwaitUnwatched(1);
