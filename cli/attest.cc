@@ -4,8 +4,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
-#include "cli/run_text.h"
 #include "common/policy/judge.h"
+#include "common/report/run_text.h"
 
 namespace picket {
 namespace {

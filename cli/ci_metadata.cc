@@ -8,7 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
-#include "cli/escape.h"
+#include "common/report/escape.h"
 
 namespace picket {
 namespace {

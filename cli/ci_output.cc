@@ -14,8 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "cli/connection_flags.h"
+#include "cli/file_sink.h"
 #include "cli/report_set.h"
-#include "cli/run_text.h"
+#include "common/report/run_text.h"
 
 namespace picket {
 namespace {

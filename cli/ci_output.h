@@ -17,8 +17,8 @@
 #include "absl/strings/string_view.h"
 #include "cli/environment.h"
 #include "cli/printer.h"
-#include "cli/report.h"
 #include "cli/run_client.h"
+#include "common/report/report.h"
 
 namespace picket {
 

@@ -4,10 +4,10 @@
 #include "cli/commands.h"
 #include "cli/connection_flags.h"
 #include "cli/exit_code.h"
-#include "cli/proto_json.h"
-#include "cli/run_text.h"
 #include "cli/table.h"
 #include "common/policy/limits.h"
+#include "common/report/proto_json.h"
+#include "common/report/run_text.h"
 
 namespace picket {
 

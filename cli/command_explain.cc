@@ -7,12 +7,12 @@
 #include "absl/strings/str_format.h"
 #include "cli/commands.h"
 #include "cli/connection_flags.h"
-#include "cli/escape.h"
 #include "cli/exit_code.h"
 #include "cli/rejudge.h"
-#include "cli/run_text.h"
 #include "common/base/files.h"
 #include "common/policy/limits.h"
+#include "common/report/escape.h"
+#include "common/report/run_text.h"
 #include "common/suite_file/policy_file.h"
 
 namespace picket {

@@ -6,13 +6,13 @@
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
 #include "cli/connection_flags.h"
-#include "cli/escape.h"
 #include "cli/exit_code.h"
 #include "cli/load_suites.h"
 #include "common/base/files.h"
 #include "common/expr/json.h"
 #include "common/expr/jsonpath.h"
 #include "common/policy/limits.h"
+#include "common/report/escape.h"
 #include "common/suite_file/suite_file.h"
 
 namespace picket {

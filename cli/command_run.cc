@@ -8,12 +8,10 @@
 #include "cli/ci_metadata.h"
 #include "cli/commands.h"
 #include "cli/connection_flags.h"
-#include "cli/escape.h"
 #include "cli/exit_code.h"
 #include "cli/follow.h"
 #include "cli/load_suites.h"
 #include "cli/run_end.h"
-#include "cli/run_text.h"
 #include "cli/secret_flags.h"
 #include "common/base/backoff.h"
 #include "common/base/ids.h"
@@ -21,6 +19,8 @@
 #include "common/policy/limits.h"
 #include "common/policy/plan_shape.h"
 #include "common/policy/units.h"
+#include "common/report/escape.h"
+#include "common/report/run_text.h"
 
 namespace picket {
 namespace {

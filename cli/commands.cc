@@ -5,9 +5,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/connection_flags.h"
-#include "cli/escape.h"
 #include "cli/exit_code.h"
 #include "common/base/version.h"
+#include "common/report/escape.h"
 
 namespace picket {
 namespace {

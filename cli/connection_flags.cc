@@ -2,11 +2,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "cli/escape.h"
 #include "cli/exit_code.h"
 #include "common/base/ids.h"
 #include "common/base/status_macros.h"
 #include "common/policy/limits.h"
+#include "common/report/escape.h"
 #include "common/rpc/channel.h"
 
 namespace picket {

@@ -6,8 +6,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "cli/escape.h"
-#include "cli/run_text.h"
+#include "cli/failure_text.h"
+#include "common/report/escape.h"
+#include "common/report/run_text.h"
 
 namespace picket {
 namespace {

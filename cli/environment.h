@@ -19,9 +19,9 @@
 #include "cli/interrupts.h"
 #include "cli/local_fleet.h"
 #include "cli/run_client.h"
-#include "cli/text_sink.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
+#include "common/report/text_sink.h"
 
 namespace picket {
 

@@ -3,10 +3,10 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
-#include "cli/escape.h"
-#include "cli/run_text.h"
 #include "common/base/backoff.h"
 #include "common/policy/limits.h"
+#include "common/report/escape.h"
+#include "common/report/run_text.h"
 
 namespace picket {
 namespace {

@@ -9,6 +9,7 @@
 #include "cli/commands.h"
 #include "cli/display.h"
 #include "cli/exit_code.h"
+#include "cli/file_sink.h"
 #include "common/base/log.h"
 #include "common/telemetry/signals.h"
 

@@ -1,7 +1,7 @@
 #include "cli/printer.h"
 
 #include "absl/strings/str_cat.h"
-#include "cli/escape.h"
+#include "common/report/escape.h"
 
 namespace picket {
 

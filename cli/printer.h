@@ -11,7 +11,7 @@
 #include <string>
 
 #include "absl/strings/string_view.h"
-#include "cli/text_sink.h"
+#include "common/report/text_sink.h"
 #include "picket/v1/run.pb.h"
 
 namespace picket {

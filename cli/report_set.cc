@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "cli/file_sink.h"
 #include "common/base/backoff.h"
 #include "common/policy/limits.h"
 

@@ -15,8 +15,8 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "cli/environment.h"
-#include "cli/report.h"
 #include "cli/run_client.h"
+#include "common/report/report.h"
 
 namespace picket {
 

@@ -2,10 +2,11 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/ci_output.h"
-#include "cli/escape.h"
 #include "cli/exit_code.h"
-#include "cli/run_text.h"
+#include "cli/failure_text.h"
 #include "common/base/status_macros.h"
+#include "common/report/escape.h"
+#include "common/report/run_text.h"
 
 namespace picket {
 namespace {

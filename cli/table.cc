@@ -4,7 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "cli/escape.h"
+#include "common/report/escape.h"
 
 namespace picket {
 

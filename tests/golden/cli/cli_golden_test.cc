@@ -5,10 +5,10 @@
 
 #include <cstdlib>
 
-#include "cli/report.h"
 #include "cli/run_end.h"
 #include "common/base/files.h"
 #include "common/expr/json.h"
+#include "common/report/report.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/cli/canned_run.h"
 

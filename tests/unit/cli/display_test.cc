@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "absl/strings/str_split.h"
-#include "cli/escape.h"
+#include "common/report/escape.h"
 #include "tests/unit/cli/canned_run.h"
 
 namespace picket {

@@ -1,4 +1,4 @@
-#include "cli/escape.h"
+#include "common/report/escape.h"
 
 #include <gtest/gtest.h>
 

@@ -1,11 +1,11 @@
-#include "cli/proto_json.h"
+#include "common/report/proto_json.h"
 
 #include <google/protobuf/util/json_util.h>
 #include <google/protobuf/util/message_differencer.h>
 #include <gtest/gtest.h>
 
-#include "cli/report_message.h"
 #include "common/expr/json.h"
+#include "common/report/report_message.h"
 #include "picket/v1/run_service.pb.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/cli/canned_run.h"

@@ -6,13 +6,14 @@
 #include <fstream>
 
 #include "cli/exit_code.h"
+#include "cli/file_sink.h"
 #include "cli/interrupts.h"
-#include "cli/report_names.h"
-#include "cli/run_text.h"
 #include "cli/secret_flags.h"
 #include "cli/table.h"
-#include "cli/text_sink.h"
 #include "common/base/files.h"
+#include "common/report/report_names.h"
+#include "common/report/run_text.h"
+#include "common/report/text_sink.h"
 #include "tests/support/status_matchers.h"
 #include "tests/unit/cli/canned_run.h"
 

@@ -1,39 +1,20 @@
-// File: text_sink.h
+// File: file_sink.h
 //
-// Where text goes: a descriptor, a string in tests, a file that a report becomes.
+// Where the command line's text goes: a descriptor, or a file that a report becomes.
 //
 // Thread rule: thread-compatible.
 
-#ifndef CLI_TEXT_SINK_H_
-#define CLI_TEXT_SINK_H_
+#ifndef CLI_FILE_SINK_H_
+#define CLI_FILE_SINK_H_
 
 #include <cstddef>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "common/report/text_sink.h"
 
 namespace picket {
-
-class TextSink {
- public:
-  virtual ~TextSink() = default;
-  // May buffer. Errors are remembered and told by Flush.
-  virtual void Write(absl::string_view text) = 0;
-  // Everything written so far is on its way. The first error since the start, if any.
-  virtual absl::Status Flush() = 0;
-};
-
-// Keeps the text.
-class StringSink : public TextSink {
- public:
-  void Write(absl::string_view text) override { text_.append(text.data(), text.size()); }
-  absl::Status Flush() override { return absl::OkStatus(); }
-  const std::string& text() const { return text_; }
-
- private:
-  std::string text_;
-};
 
 // Writes to a descriptor, which it does not own, through a buffer.
 class DescriptorSink : public TextSink {
@@ -75,4 +56,4 @@ class AtomicFileSink : public TextSink {
 
 }  // namespace picket
 
-#endif  // CLI_TEXT_SINK_H_
+#endif  // CLI_FILE_SINK_H_

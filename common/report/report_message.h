@@ -4,8 +4,8 @@
 //
 // Thread rule: pure.
 
-#ifndef CLI_REPORT_MESSAGE_H_
-#define CLI_REPORT_MESSAGE_H_
+#ifndef COMMON_REPORT_REPORT_MESSAGE_H_
+#define COMMON_REPORT_REPORT_MESSAGE_H_
 
 #include "picket/v1/run.pb.h"
 
@@ -18,4 +18,4 @@ void FillReportExecution(const v1::Execution& execution, v1::ReportExecution& ou
 
 }  // namespace picket
 
-#endif  // CLI_REPORT_MESSAGE_H_
+#endif  // COMMON_REPORT_REPORT_MESSAGE_H_

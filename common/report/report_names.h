@@ -6,8 +6,8 @@
 //
 // Thread rule: thread-compatible.
 
-#ifndef CLI_REPORT_NAMES_H_
-#define CLI_REPORT_NAMES_H_
+#ifndef COMMON_REPORT_REPORT_NAMES_H_
+#define COMMON_REPORT_REPORT_NAMES_H_
 
 #include <cstdint>
 #include <string>
@@ -31,4 +31,4 @@ class CaseNames {
 
 }  // namespace picket
 
-#endif  // CLI_REPORT_NAMES_H_
+#endif  // COMMON_REPORT_REPORT_NAMES_H_

@@ -1,4 +1,4 @@
-#include "cli/text_sink.h"
+#include "cli/file_sink.h"
 
 #include <errno.h>
 #include <fcntl.h>

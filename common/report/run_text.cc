@@ -1,4 +1,4 @@
-#include "cli/run_text.h"
+#include "common/report/run_text.h"
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -8,12 +8,6 @@
 namespace picket {
 namespace {
 
-constexpr size_t kValueBytes = 500;   // of an expected or actual value in a log
-constexpr size_t kLineBytes = 2'000;  // of a curl line in a log
-constexpr int kAssertionsShown = 10;
-
-size_t BytesShown(absl::string_view label) { return label == "curl" ? kLineBytes : kValueBytes; }
-
 void AddAssertion(const v1::Assertion& assertion, std::vector<Detail>& details) {
   details.push_back(
       {"asserted", absl::StrCat(assertion.step().empty() ? "" : assertion.step() + ": ",
@@ -21,28 +15,6 @@ void AddAssertion(const v1::Assertion& assertion, std::vector<Detail>& details) 
   details.push_back({"expected", assertion.expected()});
   details.push_back({"actual", assertion.actual()});
   if (!assertion.unjudged().empty()) details.push_back({"unjudged", assertion.unjudged()});
-}
-
-// "(connect_refused, agent eu-1, attempt 2 of 2)".
-std::string Circumstances(const v1::Execution& execution, const Printer& printer) {
-  std::vector<std::string> parts;
-  const std::string reason = ReasonText(execution.reason());
-  if (!reason.empty()) parts.push_back(reason);
-  const v1::Attempt* attempt = DecidingAttempt(execution);
-  if (attempt != nullptr) {
-    if (!attempt->agent().empty()) {
-      parts.push_back(absl::StrCat("agent ", printer.OutsideCut(attempt->agent(), 100)));
-    }
-    if (execution.attempts_size() > 1) {
-      parts.push_back(
-          absl::StrCat("attempt ", attempt->number(), " of ", execution.attempts_size()));
-    }
-  }
-  if (execution.blame() != v1::Blame::none) {
-    parts.push_back(absl::StrCat("blame: ", v1::Blame::Value_Name(execution.blame())));
-  }
-  if (!execution.blocking()) parts.push_back("not blocking");
-  return parts.empty() ? "" : absl::StrCat("  (", absl::StrJoin(parts, ", "), ")");
 }
 
 }  // namespace
@@ -143,30 +115,6 @@ std::vector<Detail> FailureDetails(const v1::Execution& execution, int assertion
   for (const std::string& warning : attempt->warnings()) details.push_back({"warning", warning});
   if (!attempt->evidence().curl().empty()) details.push_back({"curl", attempt->evidence().curl()});
   return details;
-}
-
-std::vector<std::string> FailureBlock(const v1::Execution& execution, bool with_suite,
-                                      const Printer& printer) {
-  const std::string name = v1::End::Value_Name(execution.end());
-  std::vector<std::string> lines = {absl::StrCat(
-      printer.Paint(ColourOf(execution.end()), name), "  ",
-      printer.Outside(ExecutionTitle(execution, with_suite)), Circumstances(execution, printer))};
-  for (const Detail& detail : FailureDetails(execution, kAssertionsShown)) {
-    lines.push_back(absl::StrFormat("        %-9s %s", detail.label,
-                                    printer.OutsideCut(detail.value, BytesShown(detail.label))));
-  }
-  return lines;
-}
-
-std::string FailureLine(const v1::Execution& execution, bool with_suite, const Printer& printer) {
-  const v1::Attempt* attempt = DecidingAttempt(execution);
-  const std::string name = v1::End::Value_Name(execution.end());
-  return absl::StrCat(printer.Paint(ColourOf(execution.end()), name), "  ",
-                      printer.Outside(ExecutionTitle(execution, with_suite)),
-                      Circumstances(execution, printer),
-                      attempt != nullptr && !attempt->message().empty()
-                          ? absl::StrCat(": ", printer.OutsideCut(attempt->message(), kValueBytes))
-                          : "");
 }
 
 }  // namespace picket

@@ -9,8 +9,8 @@
 //
 // Thread rule: pure.
 
-#ifndef CLI_ESCAPE_H_
-#define CLI_ESCAPE_H_
+#ifndef COMMON_REPORT_ESCAPE_H_
+#define COMMON_REPORT_ESCAPE_H_
 
 #include <string>
 
@@ -49,4 +49,4 @@ size_t CountColumns(absl::string_view text);
 
 }  // namespace picket
 
-#endif  // CLI_ESCAPE_H_
+#endif  // COMMON_REPORT_ESCAPE_H_

@@ -1,8 +1,8 @@
 #include "absl/strings/str_cat.h"
-#include "cli/escape.h"
-#include "cli/report.h"
-#include "cli/report_names.h"
-#include "cli/run_text.h"
+#include "common/report/escape.h"
+#include "common/report/report.h"
+#include "common/report/report_names.h"
+#include "common/report/run_text.h"
 
 namespace picket {
 namespace {

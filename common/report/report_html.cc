@@ -5,9 +5,9 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "cli/escape.h"
-#include "cli/report.h"
-#include "cli/run_text.h"
+#include "common/report/escape.h"
+#include "common/report/report.h"
+#include "common/report/run_text.h"
 
 namespace picket {
 namespace {

@@ -5,14 +5,13 @@
 //
 // Thread rule: pure.
 
-#ifndef CLI_RUN_TEXT_H_
-#define CLI_RUN_TEXT_H_
+#ifndef COMMON_REPORT_RUN_TEXT_H_
+#define COMMON_REPORT_RUN_TEXT_H_
 
 #include <string>
 #include <vector>
 
 #include "absl/time/time.h"
-#include "cli/printer.h"
 #include "picket/v1/run.pb.h"
 
 namespace picket {
@@ -58,13 +57,6 @@ struct Detail {
 };
 std::vector<Detail> FailureDetails(const v1::Execution& execution, int assertions_most);
 
-// A failed execution, several lines: title, reason, what was asserted, expected and
-// actual, timings, and the curl line that repeats it. Escaped for `printer`.
-std::vector<std::string> FailureBlock(const v1::Execution& execution, bool with_suite,
-                                      const Printer& printer);
-// The same in one line.
-std::string FailureLine(const v1::Execution& execution, bool with_suite, const Printer& printer);
-
 }  // namespace picket
 
-#endif  // CLI_RUN_TEXT_H_
+#endif  // COMMON_REPORT_RUN_TEXT_H_

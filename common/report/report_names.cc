@@ -1,8 +1,8 @@
-#include "cli/report_names.h"
+#include "common/report/report_names.h"
 
 #include "absl/strings/str_cat.h"
-#include "cli/run_text.h"
 #include "common/base/random.h"
+#include "common/report/run_text.h"
 
 namespace picket {
 

@@ -1,4 +1,4 @@
-#include "cli/report_message.h"
+#include "common/report/report_message.h"
 
 namespace picket {
 namespace {

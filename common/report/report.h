@@ -9,8 +9,8 @@
 //
 // Thread rule: thread-compatible. Calls come in order: Begin, Add..., End.
 
-#ifndef CLI_REPORT_H_
-#define CLI_REPORT_H_
+#ifndef COMMON_REPORT_REPORT_H_
+#define COMMON_REPORT_REPORT_H_
 
 #include <memory>
 #include <string>
@@ -18,7 +18,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "cli/text_sink.h"
+#include "common/report/text_sink.h"
 #include "picket/v1/run.pb.h"
 
 namespace picket {
@@ -54,4 +54,4 @@ std::unique_ptr<Report> MakeHtmlReport(TextSink* sink);
 
 }  // namespace picket
 
-#endif  // CLI_REPORT_H_
+#endif  // COMMON_REPORT_REPORT_H_

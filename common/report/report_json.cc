@@ -1,7 +1,7 @@
 #include "absl/strings/str_cat.h"
-#include "cli/proto_json.h"
-#include "cli/report.h"
-#include "cli/report_message.h"
+#include "common/report/proto_json.h"
+#include "common/report/report.h"
+#include "common/report/report_message.h"
 
 namespace picket {
 namespace {

@@ -11,8 +11,8 @@
 //
 // Thread rule: pure.
 
-#ifndef CLI_PROTO_JSON_H_
-#define CLI_PROTO_JSON_H_
+#ifndef COMMON_REPORT_PROTO_JSON_H_
+#define COMMON_REPORT_PROTO_JSON_H_
 
 #include <google/protobuf/message.h>
 
@@ -29,4 +29,4 @@ std::string PrettyProtoJson(const google::protobuf::Message& message);
 
 }  // namespace picket
 
-#endif  // CLI_PROTO_JSON_H_
+#endif  // COMMON_REPORT_PROTO_JSON_H_

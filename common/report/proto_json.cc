@@ -1,4 +1,4 @@
-#include "cli/proto_json.h"
+#include "common/report/proto_json.h"
 
 #include <google/protobuf/descriptor.h>
 
@@ -8,8 +8,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/time/time.h"
-#include "cli/escape.h"
 #include "common/expr/json.h"
+#include "common/report/escape.h"
 
 namespace picket {
 namespace {
