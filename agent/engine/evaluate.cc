@@ -112,9 +112,7 @@ class Evaluator {
         return;
       case AssertionJudgement::Value::kFailed:
         ++out_.failed;
-        Settle(v1::Outcome::FAILED, v1::FailureReason::assertion,
-               absl::StrCat(assertion.subject(), " ", assertion.operator_(), " ",
-                            assertion.expected(), ", but it was ", assertion.actual()));
+        Settle(v1::Outcome::FAILED, v1::FailureReason::assertion, Complaint(assertion, op));
         return;
       case AssertionJudgement::Value::kUnjudged:
         ++out_.unjudged;
@@ -123,6 +121,15 @@ class Evaluator {
                absl::StrCat(assertion.subject(), " ", assertion.operator_(),
                             " could not be judged: ", assertion.unjudged()));
     }
+  }
+
+  // A schema is long and stands in the assertion; what did not fit is what a reader wants.
+  static std::string Complaint(const v1::Assertion& assertion, v1::Operator::Value op) {
+    if (op == v1::Operator::schema) {
+      return absl::StrCat(assertion.subject(), " does not match its schema: ", assertion.actual());
+    }
+    return absl::StrCat(assertion.subject(), " ", assertion.operator_(), " ", assertion.expected(),
+                        ", but it was ", assertion.actual());
   }
 
   static bool IsSensitive(const ReadySubject& subject) {

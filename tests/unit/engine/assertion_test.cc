@@ -15,6 +15,7 @@ namespace picket {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 TransferResult Rich() {
   TransferResult result =
@@ -163,6 +164,14 @@ INSTANTIATE_TEST_SUITE_P(
         Case{"tls", "version", "is", "\"1.3\"", true},
         Case{"tls", "version", "at_least", "1.2", true},
         Case{"tls", "cipher", "contains", "\"GCM\"", true}));
+
+TEST(SchemaAssertionTest, TheMessageSaysWhatDoesNotFitInsteadOfTheSchema) {
+  const v1::Attempt attempt =
+      JudgeOne(Rich(), "json", "$.items", "schema", R"({"type":"array","minItems":99})");
+  EXPECT_THAT(attempt.message(), HasSubstr("json $.items does not match its schema: "));
+  EXPECT_THAT(attempt.message(), HasSubstr("99"));
+  EXPECT_THAT(attempt.message(), Not(HasSubstr("minItems")));
+}
 
 TEST(XPathAssertionTest, LooksAtTheFirstNodeAndCountsAll) {
   const TransferResult page = Respond(200, "<html><title>Shop</title><li>3</li><li>4</li>",
