@@ -19,6 +19,7 @@
 #include "common/telemetry/signals.h"
 #include "coordinator/app/coordinator.h"
 #include "coordinator/gateway/gateway.h"
+#include "coordinator/notify/webhooks.h"
 #include "coordinator/rpc/rpc_server.h"
 #include "coordinator/store/store.h"
 
@@ -38,6 +39,9 @@ struct Settings {
   absl::Duration keep_results = absl::ZeroDuration();
   absl::Duration agent_grace = DefaultLimits().agent_grace;
   absl::Duration lease_time = DefaultLimits().lease_time;
+  std::vector<std::string> webhook_urls, webhook_secret_files;
+  absl::Duration webhook_timeout = WebhookOptions().timeout;
+  int64_t webhook_tries = WebhookOptions().tries_most;
   std::string log_level = "info";
   std::string log_format = "text";
   // Named so that nobody takes them for something else; refused.
@@ -54,6 +58,19 @@ FlagOptions Refused(const std::string& why) {
   return Checked([why](absl::string_view) {
     return absl::InvalidArgumentError(absl::StrCat("refused: ", why));
   });
+}
+
+void AddWebhookFlags(Settings& s, FlagSet& flags) {
+  flags.Add("webhook-url", &s.webhook_urls, "NAME=URL",
+            "A target that is told of every sealed run; repeatable.");
+  flags.Add("webhook-secret-file", &s.webhook_secret_files, "NAME=FILE",
+            "The secrets that sign what the target of that name is told, one whsec_… a line, the "
+            "current one first; read anew before each try.");
+  flags.Add("webhook-timeout", &s.webhook_timeout, "TIME", "For a target to answer one try.",
+            Checked(DurationBetween(absl::Milliseconds(100), absl::Minutes(1))));
+  flags.Add("webhook-tries", &s.webhook_tries, "N",
+            "Tries before a webhook is given up; the delay between them grows to an hour.",
+            Checked(IntBetween(1, 1000)));
 }
 
 void AddFlags(Settings& s, FlagSet& flags) {
@@ -84,6 +101,7 @@ void AddFlags(Settings& s, FlagSet& flags) {
   flags.Add("lease-time", &s.lease_time, "TIME",
             "Silence after which an agent's work is leased again.",
             Checked(DurationBetween(absl::Seconds(1), absl::Hours(1))));
+  AddWebhookFlags(s, flags);
   flags.Add("log-level", &s.log_level, "LEVEL", "debug, info, warning, error or off.",
             Checked(OneOf({"debug", "info", "warning", "error", "off"})));
   flags.Add("log-format", &s.log_format, "FORMAT", "text or json.",
@@ -136,11 +154,22 @@ CoordinatorOptions OptionsOf(const Settings& settings) {
 
 int Serve(const Settings& settings, Stop& stop) {
   Clock* const clock = Clock::Real();
+  auto targets = ReadWebhookTargets(settings.webhook_urls, settings.webhook_secret_files);
+  if (!targets.ok()) return Fail(targets.status());
   auto store = OpenStore(settings.store, clock);
   if (!store.ok()) return Fail(store.status());
   Metrics metrics("picket-coordinator", clock->TimeNow());
+  CoordinatorOptions options = OptionsOf(settings);
+  std::optional<Webhooks> webhooks;
+  if (!targets->empty()) {
+    webhooks.emplace(WebhookOptions{.targets = *std::move(targets),
+                                    .timeout = settings.webhook_timeout,
+                                    .tries_most = static_cast<uint32_t>(settings.webhook_tries)},
+                     store->get(), clock, &metrics);
+    options.on_sealed = [&webhooks] { webhooks->Wake(); };
+  }
   const std::unique_ptr<Coordinator> coordinator =
-      Coordinator::Start(OptionsOf(settings), store->get(), clock, &metrics);
+      Coordinator::Start(std::move(options), store->get(), clock, &metrics);
   auto rpc = CoordinatorRpc::Start(settings.listen, coordinator.get());
   if (!rpc.ok()) return Fail(rpc.status());
   auto gateway = Gateway::Start(

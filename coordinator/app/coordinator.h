@@ -11,6 +11,7 @@
 #define COORDINATOR_APP_COORDINATOR_H_
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -35,6 +36,7 @@ struct CoordinatorOptions {
   absl::Duration poll_interval = absl::Milliseconds(200);
   size_t keep_runs = 0;                                     // 0 = all
   absl::Duration keep_results = absl::InfiniteDuration();
+  std::function<void()> on_sealed;  // after a run was sealed here; must return at once
 };
 
 // The coordinator's side of one agent session.

@@ -178,6 +178,7 @@ void CoordinatorImpl::Tell(Effects effects) {
          {"executions", absl::StrCat(run.ledger().planned())}});
     TellSealed(sealed);
   }
+  if (!effects.sealed.empty() && options_.on_sealed) options_.on_sealed();
 }
 
 void CoordinatorImpl::MaybeSnapshot() {

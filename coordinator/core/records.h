@@ -128,6 +128,14 @@ struct HistoryRow {
   std::string measurement;  // serialised v1::Measurement
 };
 
+// What a target is still to be told: that a run was sealed. Written with the seal.
+struct OutboxRow {
+  int64_t id = 0;
+  std::string target;  // name of a webhook
+  v1::Run run;         // as it was sealed
+  uint32_t tries = 0;  // times that it was claimed
+};
+
 // ---- Proposals: each is applied whole or refused, in the order of their batch. ----
 
 // Inserts a run with its tests, shards and blobs. Refused when (project, request_id)

@@ -15,6 +15,10 @@ namespace picket {
 struct StoreLimits {
   size_t history_per_key = 200;                       // measurements kept per test and location
   absl::Duration gone_agents_kept = absl::Hours(24);  // rows of agents that are gone
+  absl::Duration outbox_kept = absl::Hours(24 * 7);   // rows of targets that nobody serves
+  // Longest until a row of the outbox is due again; one due later is due now, since the
+  // clock must have been set back.
+  absl::Duration outbox_delay_longest = absl::Hours(1);
   size_t result_chunk_bytes = 3500;                   // packed results of one row
   size_t memory_chunk_bytes = 256u << 10;             // packed results of one piece of memory
   size_t cached_runs = 16;                            // runs whose immutable facts are remembered

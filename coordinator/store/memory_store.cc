@@ -15,6 +15,7 @@
 #include "coordinator/store/compare.h"
 #include "coordinator/store/limits.h"
 #include "coordinator/store/memory_agents.h"
+#include "coordinator/store/memory_outbox.h"
 #include "coordinator/store/result_log.h"
 #include "coordinator/store/store.h"
 
@@ -208,6 +209,28 @@ class MemoryStore final : public Store {
     return rows;
   }
 
+  void KeepOutbox(std::vector<std::string> targets) override {
+    MutexLock lock(&mu_);
+    outbox_.Keep(std::move(targets));
+  }
+
+  absl::StatusOr<std::vector<OutboxView>> ViewOutbox() override {
+    MutexLock lock(&mu_);
+    return outbox_.View(WholeMicros(clock_->TimeNow()));
+  }
+
+  absl::StatusOr<std::vector<OutboxRow>> ClaimOutbox(const std::string& target,
+                                                     absl::Duration hold, size_t most) override {
+    MutexLock lock(&mu_);
+    return outbox_.Claim(target, WholeMicros(clock_->TimeNow()), hold, most);
+  }
+
+  absl::Status SettleOutbox(const std::vector<OutboxEnd>& ends) override {
+    MutexLock lock(&mu_);
+    outbox_.Settle(ends, WholeMicros(clock_->TimeNow()));
+    return absl::OkStatus();
+  }
+
   absl::StatusOr<size_t> Prune(size_t keep_runs, absl::Time results_before, size_t most) override {
     MutexLock lock(&mu_);
     size_t gone = 0;
@@ -231,6 +254,7 @@ class MemoryStore final : public Store {
       Forget(runs_to_go.back());
       runs_to_go.pop_back();
     }
+    outbox_.ForgetOld(clock_->TimeNow());
     agents_.ForgetGone(clock_->TimeNow() - DefaultStoreLimits().gone_agents_kept);
     return gone;
   }
@@ -277,6 +301,7 @@ class MemoryStore final : public Store {
       if (shard.epoch != before[i].first || shard.ends != before[i].second) ++shard.rev;
     }
     for (auto& [key, lease] : run.leases) lease.ended = true;
+    outbox_.Insert(run.row.run, now);
   }
 
   void Append(MemoryRun& run, const ResultRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
@@ -311,6 +336,7 @@ class MemoryStore final : public Store {
       run.blobs.push_back(blob.sha256());
     }
     outcome.committed = true;
+    if (run.sealed()) outbox_.Insert(run.row.run, now);
     if (run.row.undecided == 0 && !run.sealed()) Seal(run, v1::EndCause::COMPLETE, now);
     if (run.sealed()) outcome.sealed.push_back(run.row);
     return outcome;
@@ -394,6 +420,7 @@ class MemoryStore final : public Store {
   std::map<std::string, MemoryRun> runs_ ABSL_GUARDED_BY(mu_);
   std::map<std::pair<std::string, std::string>, std::string> requests_ ABSL_GUARDED_BY(mu_);
   MemoryAgents agents_ ABSL_GUARDED_BY(mu_);
+  MemoryOutbox outbox_ ABSL_GUARDED_BY(mu_);
   absl::flat_hash_map<std::string, SharedBlob> blobs_ ABSL_GUARDED_BY(mu_);
   std::map<std::tuple<std::string, std::string, std::string, std::string, std::string>,
            std::deque<HistoryRow>>

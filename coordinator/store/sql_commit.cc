@@ -6,6 +6,7 @@
 #include "coordinator/core/seal.h"
 #include "coordinator/store/codec.h"
 #include "coordinator/store/limits.h"
+#include "coordinator/store/sql_outbox.h"
 #include "coordinator/store/sql_rows.h"
 
 namespace picket {
@@ -258,6 +259,7 @@ absl::Status SqlCommit::Seal(const std::string& run_id, RunEntry& run, v1::EndCa
     entry.dirty = true;
   }
   outcome.sealed.push_back(run.row);
+  ABSL_RETURN_IF_ERROR(InsertOutbox(driver_, outbox_, run.row.run, now_));
   return driver_.Exec(
       "UPDATE leases SET ended = 1 WHERE project = $1 AND run_id = $2 AND ended = 0",
       {V::Text(project), V::Text(run_id)});

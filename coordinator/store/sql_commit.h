@@ -41,9 +41,11 @@ using RunFactsCache = std::map<std::string, std::shared_ptr<RunFacts>>;
 
 class SqlCommit {
  public:
-  // REQUIRES: a transaction has begun at `now`. `facts` is kept up to date.
-  SqlCommit(SqlDriver& driver, RunFactsCache& facts, absl::Time now)
-      : driver_(driver), facts_(facts), now_(now) {}
+  // REQUIRES: a transaction has begun at `now`. `facts` is kept up to date; `outbox` names
+  // the targets that are told of a seal.
+  SqlCommit(SqlDriver& driver, RunFactsCache& facts, const std::vector<std::string>& outbox,
+            absl::Time now)
+      : driver_(driver), facts_(facts), outbox_(outbox), now_(now) {}
 
   // Everything but the driver's Commit.
   absl::StatusOr<std::vector<Outcome>> Run(const std::vector<Proposal>& proposals);
@@ -97,6 +99,7 @@ class SqlCommit {
 
   SqlDriver& driver_;
   RunFactsCache& facts_;
+  const std::vector<std::string>& outbox_;
   const absl::Time now_;
   bool notify_ = false;
   std::map<std::string, RunEntry> runs_;

@@ -5,6 +5,7 @@
 #include "coordinator/store/codec.h"
 #include "coordinator/store/limits.h"
 #include "coordinator/store/sql_commit.h"
+#include "coordinator/store/sql_outbox.h"
 #include "coordinator/store/sql_rows.h"
 
 namespace picket {
@@ -56,7 +57,7 @@ absl::Status SqlCommit::Apply(const AdmitRun& admit, Outcome& outcome) {
   notify_ = true;
   if (entry.row.run.state() == v1::Run::SEALED) {
     outcome.sealed.push_back(entry.row);
-    return absl::OkStatus();
+    return InsertOutbox(driver_, outbox_, entry.row.run, now_);
   }
   if (entry.row.undecided == 0) return Seal(run_id, entry, v1::EndCause::COMPLETE, outcome);
   return absl::OkStatus();

@@ -158,6 +158,9 @@ absl::StatusOr<size_t> PruneSql(SqlDriver& driver, size_t keep_runs, absl::Time 
     gone += pruned;
   }
   ABSL_RETURN_IF_ERROR(
+      driver.Exec("DELETE FROM outbox WHERE create_us < $1",
+                  {V::Int(TimeToMicros(now - DefaultStoreLimits().outbox_kept))}));
+  ABSL_RETURN_IF_ERROR(
       driver.Exec("DELETE FROM agents WHERE state = $1 AND renewed_us < $2",
                   {V::Int(v1::Agent::GONE),
                    V::Int(TimeToMicros(now - DefaultStoreLimits().gone_agents_kept))}));

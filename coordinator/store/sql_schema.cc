@@ -62,6 +62,11 @@ constexpr const char* kMigrations[] = {
     "CREATE INDEX history_by_run ON history (run_id);"
     "CREATE TABLE gone (project TEXT NOT NULL, run_id TEXT NOT NULL, passed BIGINT NOT NULL,"
     "  PRIMARY KEY (project, run_id));",
+    // 2
+    "CREATE TABLE outbox (id @ID@, project TEXT NOT NULL, run_id TEXT NOT NULL,"
+    "  target TEXT NOT NULL, create_us BIGINT NOT NULL, due_us BIGINT NOT NULL,"
+    "  tries BIGINT NOT NULL, run @BLOB@ NOT NULL);"
+    "CREATE INDEX outbox_by_due ON outbox (target, due_us);",
 };
 
 absl::StatusOr<int64_t> CurrentSchema(SqlDriver& driver) {

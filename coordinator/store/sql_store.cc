@@ -13,6 +13,7 @@
 #include "coordinator/store/limits.h"
 #include "coordinator/store/sql_commit.h"
 #include "coordinator/store/sql_driver.h"
+#include "coordinator/store/sql_outbox.h"
 #include "coordinator/store/sql_prune.h"
 #include "coordinator/store/sql_results.h"
 #include "coordinator/store/sql_rows.h"
@@ -240,6 +241,32 @@ class SqlStore final : public Store {
         });
   }
 
+  void KeepOutbox(std::vector<std::string> targets) override {
+    MutexLock lock(&write_mu_);
+    outbox_ = std::move(targets);
+  }
+
+  absl::StatusOr<std::vector<OutboxView>> ViewOutbox() override {
+    MutexLock lock(&read_mu_);
+    return ViewSqlOutbox(reader());
+  }
+
+  absl::StatusOr<std::vector<OutboxRow>> ClaimOutbox(const std::string& target,
+                                                     absl::Duration hold, size_t most) override {
+    std::vector<OutboxRow> rows;
+    ABSL_RETURN_IF_ERROR(Write([&](SqlDriver& driver, absl::Time now) -> absl::Status {
+      ABSL_ASSIGN_OR_RETURN(rows, ClaimSqlOutbox(driver, target, now, hold, most));
+      return absl::OkStatus();
+    }));
+    return rows;
+  }
+
+  absl::Status SettleOutbox(const std::vector<OutboxEnd>& ends) override {
+    return Write([&](SqlDriver& driver, absl::Time now) {
+      return SettleSqlOutbox(driver, ends, now);
+    });
+  }
+
   absl::StatusOr<size_t> Prune(size_t keep_runs, absl::Time results_before, size_t most) override {
     absl::StatusOr<size_t> gone = TryPrune(keep_runs, results_before, most);
     if (gone.ok() && *gone > 0) {
@@ -270,7 +297,7 @@ class SqlStore final : public Store {
     if (facts_.size() > DefaultStoreLimits().cached_runs) facts_.clear();
     ABSL_ASSIGN_OR_RETURN(result.now, driver.Begin());
     absl::StatusOr<std::vector<Outcome>> outcomes =
-        SqlCommit(driver, facts_, result.now).Run(proposals);
+        SqlCommit(driver, facts_, outbox_, result.now).Run(proposals);
     if (!outcomes.ok()) {
       driver.Rollback();
       facts_.clear();  // of what was not admitted after all
@@ -285,19 +312,33 @@ class SqlStore final : public Store {
     return result;
   }
 
-  absl::StatusOr<size_t> TryPrune(size_t keep_runs, absl::Time results_before, size_t most) {
+  // One transaction of a few statements beside the commits. Aborted: it met another one.
+  absl::Status Write(absl::FunctionRef<absl::Status(SqlDriver&, absl::Time)> job) {
     MutexLock lock(&write_mu_);
     SqlDriver& driver = *database_.writer;
     ABSL_ASSIGN_OR_RETURN(const absl::Time now, driver.Begin());
-    absl::StatusOr<size_t> gone = PruneSql(driver, keep_runs, results_before, now, most);
-    if (!gone.ok()) {
+    const absl::Status status = job(driver, now);
+    if (!status.ok()) {
       driver.Rollback();
-      // It met another transaction: next time.
-      if (absl::IsAborted(gone.status())) return size_t{0};
-      return gone;
+      return status;
     }
-    ABSL_RETURN_IF_ERROR(driver.Commit());
-    if (*gone > 0) facts_.clear();
+    return driver.Commit();
+  }
+
+  absl::StatusOr<size_t> TryPrune(size_t keep_runs, absl::Time results_before, size_t most) {
+    size_t gone = 0;
+    const absl::Status status =
+        Write([&](SqlDriver& driver, absl::Time now) -> absl::Status {
+          ABSL_ASSIGN_OR_RETURN(gone, PruneSql(driver, keep_runs, results_before, now, most));
+          return absl::OkStatus();
+        });
+    // It met another transaction: next time.
+    if (absl::IsAborted(status)) return size_t{0};
+    ABSL_RETURN_IF_ERROR(status);
+    if (gone > 0) {
+      MutexLock lock(&write_mu_);
+      facts_.clear();
+    }
     return gone;
   }
 
@@ -332,6 +373,7 @@ class SqlStore final : public Store {
   Mutex read_mu_;
   SqlDatabase database_;  // writer under write_mu_, reader under read_mu_
   RunFactsCache facts_ ABSL_GUARDED_BY(write_mu_);
+  std::vector<std::string> outbox_ ABSL_GUARDED_BY(write_mu_);  // its targets
   SqlResults results_ ABSL_GUARDED_BY(read_mu_);
   std::map<std::string, std::string> projects_ ABSL_GUARDED_BY(read_mu_);
 };

@@ -93,10 +93,37 @@ class Store {
                                                               const std::string& baseline,
                                                               size_t most) = 0;
 
+  // ---- The outbox: what is still to be told of sealed runs ----
+
+  // From now on every run that is sealed leaves one row a target, in the very transaction
+  // that seals it. REQUIRES: called before the first Commit.
+  virtual void KeepOutbox(std::vector<std::string> targets) = 0;
+  // How much waits for each target that has something, by name.
+  struct OutboxView {
+    std::string target;
+    size_t rows = 0;
+    size_t due = 0;         // may be claimed now
+    absl::Duration oldest;  // since the first of them was sealed
+  };
+  virtual absl::StatusOr<std::vector<OutboxView>> ViewOutbox() = 0;
+  // At most `most` rows of the target that are due, the longest due first. Until `hold` has
+  // passed nobody else claims them; `tries` counts the claims.
+  virtual absl::StatusOr<std::vector<OutboxRow>> ClaimOutbox(const std::string& target,
+                                                             absl::Duration hold, size_t most) = 0;
+  // What became of claimed rows: told (or given up), or due again after a time, at most
+  // StoreLimits::outbox_delay_longest. A row that was claimed again meanwhile stays as it is.
+  struct OutboxEnd {
+    int64_t id = 0;
+    uint32_t tries = 0;
+    std::optional<absl::Duration> again;  // nothing: it goes for good
+  };
+  virtual absl::Status SettleOutbox(const std::vector<OutboxEnd>& ends) = 0;
+
   // ---- Housekeeping ----
 
   // Deletes sealed runs beyond the newest `keep_runs` (0 = keep all) and results of
   // runs sealed before `results_before`; at most `most` rows a call. Returns how many went.
+  // Besides, rows of the outbox that nobody took for StoreLimits::outbox_kept.
   virtual absl::StatusOr<size_t> Prune(size_t keep_runs, absl::Time results_before, size_t most) = 0;
 
   // True if no other coordinator can write to this store while it is open: then nobody

@@ -33,6 +33,7 @@ FLOORS = {
     "agent/engine": 5,
     "coordinator/store": 6,
     "coordinator/app": 7,
+    "coordinator/notify": 7,
     "agent/session": 7,
     "coordinator/rpc": 8,
     "coordinator/gateway": 8,
@@ -44,7 +45,7 @@ MAIN_FLOOR = 10
 FENCES = [
     (r"grpcpp/|grpc/|\.grpc\.pb\.h",
      r"(common|coordinator)/rpc/|agent/session/\w*_session\.(h|cc)|cli/(run_client|local_fleet)\w*\.(h|cc)|(agent|coordinator|cli)/main\.cc"),
-    (r"curl/", r"agent/engine/"),
+    (r"curl/", r"agent/engine/|coordinator/notify/"),
     (r"ares\.h|ares_", r"agent/engine/"),
     (r"libxml/", r"agent/engine/"),
     (r"sqlite3\.h|libpq-fe\.h|libpq/", r"coordinator/store/"),

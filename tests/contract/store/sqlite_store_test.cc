@@ -13,6 +13,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
+#include "coordinator/store/sql_schema.h"
 #include "tests/contract/store/store_contract.h"
 #include "tests/support/status_matchers.h"
 
@@ -109,7 +110,19 @@ TEST(SqliteStoreTest, ANewerStoreIsRefusedAndBothVersionsAreNamed) {
   RunSql(folder.File("p.db"), "INSERT INTO picket_schema VALUES (4242)");
   EXPECT_THAT(Open(folder.File("p.db")),
               StatusIs(absl::StatusCode::kFailedPrecondition,
-                       AllOf(HasSubstr("4242"), HasSubstr("knows schema version 1"))));
+                       AllOf(HasSubstr("4242"), HasSubstr(absl::StrCat("knows schema version ", LatestSchema())))));
+}
+
+TEST(SqliteStoreTest, AStoreWithoutAnOutboxGetsOne) {
+  TempFolder folder;
+  { ASSERT_OK(Open(folder.File("p.db"))); }
+  RunSql(folder.File("p.db"), "DROP TABLE outbox; DELETE FROM picket_schema WHERE version >= 2");
+  ASSERT_OK_AND_ASSIGN(auto store, Open(folder.File("p.db")));
+  store->KeepOutbox({"deploys"});
+  AdmitRun empty = MakeAdmission(RunId(1), 0, {"eu-west"});
+  ASSERT_OK(store->Commit({std::move(empty)}));
+  ASSERT_OK_AND_ASSIGN(auto rows, store->ClaimOutbox("deploys", absl::Seconds(1), 10));
+  EXPECT_EQ(rows.size(), 1u);
 }
 
 TEST(SqliteStoreTest, AFolderThatIsNotThereIsNamed) {
