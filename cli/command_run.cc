@@ -20,6 +20,7 @@
 #include "common/policy/plan_shape.h"
 #include "common/policy/units.h"
 #include "common/report/escape.h"
+#include "common/report/proto_json.h"
 #include "common/report/run_text.h"
 
 namespace picket {
@@ -37,7 +38,7 @@ struct RunFlags {
   std::string baseline;
   absl::Duration deadline = DefaultLimits().deadline_default;
   int priority = 0;
-  bool local = false, fail_fast = false, detach = false, dry_run = false, list = false;
+  bool local = false, fail_fast = false, detach = false, dry_run = false, json = false, list = false;
 
   void AddTo(FlagSet& flags) {
     suites.AddTo(flags);
@@ -60,6 +61,7 @@ struct RunFlags {
     flags.Add("baseline", &baseline, "LABEL", "Compares latency within runs of this label only.");
     flags.Add("detach", &detach, "", "Prints the run's id and exits 0 once it is stored.", here);
     flags.Add("dry-run", &dry_run, "", "Prints the plan and creates nothing.", here);
+    flags.Add("json", &json, "", "With --dry-run: prints the body of POST /v1/runs instead.", here);
     flags.Add("list", &list, "", "Lists the selected tests and creates nothing.", here);
   }
 };
@@ -73,6 +75,10 @@ absl::Status CheckFlags(const RunFlags& flags) {
   if (flags.local && flags.detach) {
     return absl::InvalidArgumentError(
         "--detach with --local would leave nothing behind to run it; take away one of them");
+  }
+  if (flags.json && !flags.dry_run) {
+    return absl::InvalidArgumentError(
+        "--json is of --dry-run; a report in JSON is --report-json FILE");
   }
   for (const std::string& label : flags.labels) {
     if (label.find('=') == std::string::npos || label[0] == '=') {
@@ -304,6 +310,14 @@ int RunCommand(Environment& env, const Arguments& args) {
   const std::vector<std::string> unsupported = UnsupportedIn(loaded.spec);
   for (const std::string& line : unsupported) PrintError(env, line);
   if (!unsupported.empty()) return kExitUsage;
+  if (flags.json) {
+    FillSpec(env, flags, loaded.spec);
+    v1::CreateRunRequest request;
+    *request.mutable_spec() = std::move(loaded.spec);
+    request.mutable_spec()->clear_trigger();  // whoever posts it, posts it
+    printer.Line(ProtoJson(request));
+    return kExitPassed;
+  }
   if (flags.dry_run) {
     printer.Line(absl::StrCat("plan: ", PlanText(loaded.spec, printer)));
     PrintTests(loaded.spec, true, printer);

@@ -9,6 +9,7 @@
 #include "cli/file_sink.h"
 #include "common/base/backoff.h"
 #include "common/policy/limits.h"
+#include "common/report/evidence_reader.h"
 
 namespace picket {
 namespace {
@@ -30,38 +31,6 @@ struct Writing {
   AtomicFileSink sink;
   std::unique_ptr<Report> report;
   absl::Status status;
-};
-
-class EvidenceReader {
- public:
-  EvidenceReader(RunClient& client, const std::string& run_id) : client_(client), run_id_(run_id) {}
-
-  // The coordinator keeps the evidence of the first failures only, and says NotFound for
-  // the others; asking stops when it is clear that there is no more.
-  void Fill(v1::Execution& execution) {
-    for (v1::Attempt& attempt : *execution.mutable_attempts()) {
-      if (attempt.outcome() == v1::Outcome::PASSED || attempt.has_evidence()) continue;
-      if (found_ >= DefaultLimits().evidence_run_full || missed_in_a_row_ >= kMissesMost) return;
-      v1::GetEvidenceRequest request;
-      request.set_run_id(run_id_);
-      request.set_execution(execution.execution());
-      request.set_attempt(attempt.number());
-      absl::StatusOr<v1::Evidence> evidence = client_.GetEvidence(request);
-      if (evidence.ok()) {
-        *attempt.mutable_evidence() = *std::move(evidence);
-        ++found_;
-        missed_in_a_row_ = 0;
-      } else {
-        ++missed_in_a_row_;
-      }
-    }
-  }
-
- private:
-  static constexpr size_t kMissesMost = 200;
-  RunClient& client_;
-  std::string run_id_;
-  size_t found_ = 0, missed_in_a_row_ = 0;
 };
 
 }  // namespace
@@ -87,7 +56,13 @@ absl::Status ReadExecutions(Environment& env, RunClient& client, const std::stri
   request.set_page_size(static_cast<int32_t>(DefaultLimits().list_page_size));
   request.set_view(options.view);
   request.set_only_failures(options.only_failures);
-  EvidenceReader evidence(client, run_id);
+  EvidenceReader evidence([&](uint32_t execution, uint32_t attempt) {
+    v1::GetEvidenceRequest one;
+    one.set_run_id(run_id);
+    one.set_execution(execution);
+    one.set_attempt(attempt);
+    return client.GetEvidence(one);
+  });
   Backoff backoff;
   absl::Duration last = env.clock->Monotonic();
   while (true) {

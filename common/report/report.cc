@@ -20,6 +20,15 @@ absl::string_view ReportFormatName(ReportFormat format) {
   return "";
 }
 
+std::optional<ReportFormat> ReportFormatNamed(absl::string_view name) {
+  for (const ReportFormat format :
+       {ReportFormat::kJunit, ReportFormat::kJson, ReportFormat::kCtrf, ReportFormat::kTap,
+        ReportFormat::kMarkdown, ReportFormat::kHtml}) {
+    if (ReportFormatName(format) == name) return format;
+  }
+  return std::nullopt;
+}
+
 std::unique_ptr<Report> MakeReport(ReportFormat format, TextSink* sink) {
   switch (format) {
     case ReportFormat::kJunit:

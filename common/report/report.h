@@ -13,6 +13,7 @@
 #define COMMON_REPORT_REPORT_H_
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -27,6 +28,8 @@ enum class ReportFormat { kJunit, kJson, kCtrf, kTap, kMarkdown, kHtml };
 
 // "junit", "json", "ctrf", "tap", "markdown", "html".
 absl::string_view ReportFormatName(ReportFormat format);
+// The format of that name, if there is one.
+std::optional<ReportFormat> ReportFormatNamed(absl::string_view name);
 
 struct ReportHeader {
   v1::Run run;

@@ -93,21 +93,33 @@ class Server : public HttpServer {
 
 class Stream : public HttpStream {
  public:
-  Stream(Server* server, mg_connection* connection) : server_(server), connection_(connection) {}
+  Stream(Server* server, mg_connection* connection, bool chunked)
+      : server_(server), connection_(connection), chunked_(chunked) {}
 
   bool Write(absl::string_view bytes) override {
     if (gone_ || server_->stopping()) return false;
-    if (!bytes.empty() &&
-        mg_write(connection_, bytes.data(), bytes.size()) != static_cast<int>(bytes.size())) {
-      gone_ = true;
-    }
+    if (!bytes.empty()) gone_ = !Send(bytes);
     return !gone_;
   }
   bool Wait(absl::Duration longest) override { return !gone_ && server_->WaitOpen(longest); }
+  void Cut() override { gone_ = true; }
+  // The last chunk, without which a client knows that something is missing.
+  void Finish() {
+    if (chunked_ && !gone_ && !server_->stopping()) mg_write(connection_, "0\r\n\r\n", 5);
+  }
 
  private:
+  bool Send(absl::string_view bytes) {
+    if (!chunked_) {
+      return mg_write(connection_, bytes.data(), bytes.size()) == static_cast<int>(bytes.size());
+    }
+    const std::string chunk = absl::StrCat(absl::Hex(bytes.size()), "\r\n", bytes, "\r\n");
+    return mg_write(connection_, chunk.data(), chunk.size()) == static_cast<int>(chunk.size());
+  }
+
   Server* server_;
   mg_connection* connection_;
+  const bool chunked_;
   bool gone_ = false;
 };
 
@@ -319,13 +331,18 @@ void Server::Send(mg_connection* connection, bool head, HttpResponse& response) 
   }
   if (!cache) absl::StrAppend(&out, "Cache-Control: no-store\r\n");
   absl::StrAppend(&out, "Content-Type: ", response.content_type, "\r\n");
+  const char* const version = mg_get_request_info(connection)->http_version;
+  const bool chunked =
+      response.stream && version != nullptr && absl::string_view(version) == "1.1";
   if (!response.stream) absl::StrAppend(&out, "Content-Length: ", response.body.size(), "\r\n");
+  if (chunked) absl::StrAppend(&out, "Transfer-Encoding: chunked\r\n");
   out += "\r\n";
   if (!head && !response.stream) out += response.body;
   mg_write(connection, out.data(), out.size());
   if (head || !response.stream) return;
-  Stream stream(this, connection);
+  Stream stream(this, connection, chunked);
   response.stream(stream);
+  stream.Finish();
 }
 
 // Percent-decodes. False if an escape is broken or stands for a control character: such a path

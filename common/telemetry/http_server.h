@@ -55,6 +55,9 @@ class HttpStream {
   virtual bool Write(absl::string_view bytes) = 0;
   // Waits; false as for Write.
   virtual bool Wait(absl::Duration longest) = 0;
+  // What was written is not the whole answer, and the client is to know: the connection is
+  // cut. Nothing is written after it.
+  virtual void Cut() = 0;
 };
 
 struct HttpResponse {
@@ -62,8 +65,8 @@ struct HttpResponse {
   std::string content_type = "application/json";
   std::vector<std::pair<std::string, std::string>> headers;
   std::string body;
-  // If set, called after the head was sent, instead of `body`; the connection closes
-  // when it returns. Only on routes that are `held`.
+  // If set, called after the head was sent, instead of `body`; the answer is whole when it
+  // returns (in chunks, to clients of HTTP/1.1). Only where waiting requests are bounded.
   std::function<void(HttpStream&)> stream;
 };
 

@@ -8,8 +8,6 @@
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
-#include "absl/strings/strip.h"
 #include "common/base/ids.h"
 #include "common/base/random.h"
 #include "common/base/status_macros.h"
@@ -17,6 +15,8 @@
 #include "coordinator/gateway/await.h"
 #include "coordinator/gateway/json.h"
 #include "coordinator/gateway/openapi.h"
+#include "coordinator/gateway/report_stream.h"
+#include "coordinator/gateway/route_match.h"
 #include "coordinator/gateway/run_watch.h"
 
 namespace picket {
@@ -53,29 +53,26 @@ class GatewayImpl final : public Gateway {
       if (coordinator_->Ready()) return absl::OkStatus();
       return absl::UnavailableError("the store does not answer");
     };
-    const auto route = [&](std::string method, std::string path,
-                           HttpResponse (GatewayImpl::*handle)(const HttpRequest&)) {
-      http.routes.push_back({.method = std::move(method),
-                             .path = std::move(path),
-                             .handle = [this, handle](const HttpRequest& request) {
-                               return (this->*handle)(request);
-                             }});
-    };
-    route("GET", "/v1/runs", &GatewayImpl::ListRuns);
-    route("POST", "/v1/runs", &GatewayImpl::CreateRun);
-    http.routes.back().body_bytes_most = DefaultLimits().create_run_bytes;
-    route("GET", "/v1/runs/", &GatewayImpl::GetOfRun);
-    route("POST", "/v1/runs/", &GatewayImpl::CancelRun);
-    route("GET", "/v1/agents", &GatewayImpl::ListAgents);
-    route("POST", "/v1/agents/", &GatewayImpl::DrainAgent);
-    route("POST", "/v1/gate/flagger", &GatewayImpl::FlaggerGate);
-    route("GET", "/probes", &GatewayImpl::Probes);
-    http.routes.back().open = true;
-    http.routes.push_back({.path = "/openapi.json", .handle = [](const HttpRequest&) {
-                             HttpResponse response;
-                             response.body = OpenApiDocument();
-                             return response;
-                           }});
+    for (const char* method : {"GET", "POST"}) {
+      // Everything of ours lives below these; which handler it is, AllRoutes says.
+      for (const char* path : {"/v1/", "/probes", "/openapi.json"}) {
+        HttpRoute route;
+        route.method = method;
+        route.path = path;
+        route.handle = [this](const HttpRequest& request) { return Dispatch(request); };
+        route.open = route.path == "/probes";
+        http.routes.push_back(std::move(route));
+      }
+    }
+    // The one that takes more than a page of text.
+    http.routes.push_back(
+        {.method = "POST",
+         .path = "/v1/runs",
+         .handle = [this](const HttpRequest& request) { return Dispatch(request); },
+         .body_bytes_most = DefaultLimits().create_run_bytes});
+    http.routes.push_back(
+        {.path = "/v1/runs",
+         .handle = [this](const HttpRequest& request) { return Dispatch(request); }});
     ABSL_ASSIGN_OR_RETURN(server_, HttpServer::Start(std::move(http)));
     return absl::OkStatus();
   }
@@ -84,15 +81,45 @@ class GatewayImpl final : public Gateway {
 
   std::string address() const override { return server_->address(); }
 
+  static std::vector<std::string> Routes() {
+    std::vector<std::string> routes;
+    for (const Route& route : AllRoutes()) {
+      routes.push_back(absl::StrCat(route.method, " ", route.pattern));
+    }
+    return routes;
+  }
+
  private:
-  HttpResponse ListRuns(const HttpRequest& http) {
+  struct Route {
+    const char* method;
+    const char* pattern;
+    HttpResponse (GatewayImpl::*handle)(const RouteParams&, const HttpRequest&);
+  };
+  static const std::vector<Route>& AllRoutes();
+
+  HttpResponse Dispatch(const HttpRequest& http) {
+    const std::string method = http.method == "HEAD" ? "GET" : http.method;
+    std::string allow;
+    for (const Route& route : AllRoutes()) {
+      RouteParams params;
+      if (!MatchRoute(route.pattern, http.path, params)) continue;
+      if (method == route.method) return (this->*route.handle)(params, http);
+      absl::StrAppend(&allow, allow.empty() ? "" : ", ", route.method);
+    }
+    if (allow.empty()) return HttpProblem(404, absl::StrCat("there is nothing at ", http.path));
+    HttpResponse response = HttpProblem(405, absl::StrCat("this path takes ", allow));
+    response.headers.emplace_back("Allow", allow);
+    return response;
+  }
+
+  HttpResponse ListRuns(const RouteParams&, const HttpRequest& http) {
     v1::ListRunsRequest request;
     request.set_project(http.Param("project").value_or(""));
     if (auto status = ReadPage(http, request); !status.ok()) return HttpProblem(status);
     return JsonAnswer(Call(coordinator_, &Coordinator::ListRuns, std::move(request)));
   }
 
-  HttpResponse CreateRun(const HttpRequest& http) {
+  HttpResponse CreateRun(const RouteParams&, const HttpRequest& http) {
     v1::CreateRunRequest request;
     if (auto status = FromJson(http.body, request); !status.ok()) return HttpProblem(status);
     if (request.request_id().empty()) {
@@ -108,22 +135,8 @@ class GatewayImpl final : public Gateway {
     return response;
   }
 
-  // /v1/runs/{id}[/executions[/{n}/attempts/{n}/evidence] | /verdict | /gate | /watch]
-  HttpResponse GetOfRun(const HttpRequest& http) {
-    absl::string_view path = http.path;
-    absl::ConsumePrefix(&path, "/v1/runs/");
-    const std::vector<std::string> parts = absl::StrSplit(path, '/');
-    const std::string& run_id = parts[0];
-    if (parts.size() == 1) return JsonAnswer(GetRun(run_id));
-    if (parts[1] == "executions" && parts.size() == 2) return ListExecutions(run_id, http);
-    if (parts[1] == "executions" && parts.size() == 6 && parts[3] == "attempts" &&
-        parts[5] == "evidence") {
-      return GetEvidence(run_id, parts[2], parts[4]);
-    }
-    if (parts[1] == "verdict" && parts.size() == 2) return GetVerdict(run_id, http);
-    if (parts[1] == "gate" && parts.size() == 2) return GateOf(AwaitVerdict(run_id, http));
-    if (parts[1] == "watch" && parts.size() == 2) return Watch(run_id);
-    return HttpProblem(404, absl::StrCat("nothing is at ", http.path));
+  HttpResponse GetOneRun(const RouteParams& params, const HttpRequest&) {
+    return JsonAnswer(GetRun(params[0]));
   }
 
   absl::StatusOr<v1::Run> GetRun(const std::string& run_id) {
@@ -132,9 +145,9 @@ class GatewayImpl final : public Gateway {
     return Call(coordinator_, &Coordinator::GetRun, std::move(request));
   }
 
-  HttpResponse ListExecutions(const std::string& run_id, const HttpRequest& http) {
+  HttpResponse ListExecutions(const RouteParams& params, const HttpRequest& http) {
     v1::ListExecutionsRequest request;
-    request.set_run_id(run_id);
+    request.set_run_id(params[0]);
     if (auto status = ReadPage(http, request); !status.ok()) return HttpProblem(status);
     const std::string view = http.Param("view").value_or("BASIC");
     v1::ListExecutionsRequest::View value;
@@ -146,13 +159,12 @@ class GatewayImpl final : public Gateway {
     return JsonAnswer(Call(coordinator_, &Coordinator::ListExecutions, std::move(request)));
   }
 
-  HttpResponse GetEvidence(const std::string& run_id, const std::string& execution,
-                           const std::string& attempt) {
+  HttpResponse GetEvidence(const RouteParams& params, const HttpRequest&) {
     v1::GetEvidenceRequest request;
-    request.set_run_id(run_id);
+    request.set_run_id(params[0]);
     uint32_t execution_number = 0, attempt_number = 0;
-    if (!absl::SimpleAtoi(execution, &execution_number) ||
-        !absl::SimpleAtoi(attempt, &attempt_number)) {
+    if (!absl::SimpleAtoi(params[1], &execution_number) ||
+        !absl::SimpleAtoi(params[2], &attempt_number)) {
       return HttpProblem(400, "executions and attempts are named by number");
     }
     request.set_execution(execution_number);
@@ -191,8 +203,12 @@ class GatewayImpl final : public Gateway {
     return run;
   }
 
-  HttpResponse GetVerdict(const std::string& run_id, const HttpRequest& http) {
-    return JsonAnswer(AwaitVerdict(run_id, http));
+  HttpResponse GetVerdict(const RouteParams& params, const HttpRequest& http) {
+    return JsonAnswer(AwaitVerdict(params[0], http));
+  }
+
+  HttpResponse GetGate(const RouteParams& params, const HttpRequest& http) {
+    return GateOf(AwaitVerdict(params[0], http));
   }
 
   // A verdict as a status code. Only PASSED is success; nothing a client might take for
@@ -215,7 +231,7 @@ class GatewayImpl final : public Gateway {
 
   // Flagger posts {"name", "namespace", "phase", "metadata": {...}}; the canary's
   // metadata names the run.
-  HttpResponse FlaggerGate(const HttpRequest& http) {
+  HttpResponse FlaggerGate(const RouteParams&, const HttpRequest& http) {
     google::protobuf::Struct body;
     if (auto status = FromJson(http.body, body); !status.ok()) return HttpProblem(status);
     const auto metadata = body.fields().find("metadata");
@@ -229,7 +245,42 @@ class GatewayImpl final : public Gateway {
     return HttpProblem(400, "the body's metadata must name a run: {\"metadata\": {\"run_id\": …}}");
   }
 
-  HttpResponse Watch(const std::string& run_id) {
+  HttpResponse GetReport(const RouteParams& params, const HttpRequest& http) {
+    const std::string& run_id = params[0];
+    const std::string& name = params[1];
+    const std::optional<ReportFormat> format = ReportFormatNamed(name);
+    if (!format.has_value()) {
+      return HttpProblem(404, absl::StrCat("reports are junit, json, ctrf, tap, markdown and html, "
+                                           "not '", name, "'"));
+    }
+    const absl::StatusOr<v1::Run> run = AwaitVerdict(run_id, http);
+    if (!run.ok()) return HttpProblem(run.status());
+    if (run->state() != v1::Run::SEALED) {
+      return HttpProblem(409, absl::StrCat("run ", run_id, " is still running; a report is written "
+                                                           "of a sealed run (wait=30s waits)"));
+    }
+    if (++reports_ > DefaultGatewayLimits().reports_most) {
+      --reports_;
+      return HttpProblem(503, "too many reports are being written; try again");
+    }
+    const auto hold = std::shared_ptr<void>(nullptr, [this](void*) { --reports_; });
+    absl::StatusOr<ReportHeader> header = ReadReportHeader(coordinator_, run_id);
+    if (!header.ok()) return HttpProblem(header.status());
+    HttpResponse response;
+    response.content_type = ReportContentType(*format);
+    if (*format == ReportFormat::kHtml) {
+      response.headers.emplace_back("Content-Security-Policy",
+                                    "default-src 'none'; style-src 'unsafe-inline'; sandbox");
+    }
+    response.stream = [this, format = *format, header = *std::move(header),
+                       hold](HttpStream& stream) {
+      StreamReport(coordinator_, format, header, stream);
+    };
+    return response;
+  }
+
+  HttpResponse Watch(const RouteParams& params, const HttpRequest&) {
+    const std::string& run_id = params[0];
     if (auto run = GetRun(run_id); !run.ok()) return HttpProblem(run.status());
     if (auto status = Hold(); !status.ok()) return HttpProblem(status);
     HttpResponse response;
@@ -265,38 +316,34 @@ class GatewayImpl final : public Gateway {
     }
   }
 
-  HttpResponse CancelRun(const HttpRequest& http) {
-    absl::string_view id = http.path;
-    absl::ConsumePrefix(&id, "/v1/runs/");
-    if (!absl::ConsumeSuffix(&id, ":cancel")) {
-      return HttpProblem(404, absl::StrCat("nothing takes a POST at ", http.path));
-    }
+  HttpResponse CancelRun(const RouteParams& params, const HttpRequest&) {
     v1::CancelRunRequest request;
-    request.set_run_id(std::string(id));
+    request.set_run_id(params[0]);
     return JsonAnswer(Call(coordinator_, &Coordinator::CancelRun, std::move(request)));
   }
 
-  HttpResponse ListAgents(const HttpRequest& http) {
+  HttpResponse ListAgents(const RouteParams&, const HttpRequest& http) {
     v1::ListAgentsRequest request;
     if (auto status = ReadPage(http, request); !status.ok()) return HttpProblem(status);
     return JsonAnswer(Call(coordinator_, &Coordinator::ListAgents, std::move(request)));
   }
 
-  HttpResponse DrainAgent(const HttpRequest& http) {
-    absl::string_view name = http.path;
-    absl::ConsumePrefix(&name, "/v1/agents/");
-    if (!absl::ConsumeSuffix(&name, ":drain")) {
-      return HttpProblem(404, absl::StrCat("nothing takes a POST at ", http.path));
-    }
+  HttpResponse DrainAgent(const RouteParams& params, const HttpRequest&) {
     v1::DrainAgentRequest request;
-    request.set_agent(std::string(name));
+    request.set_agent(params[0]);
     return JsonAnswer(Call(coordinator_, &Coordinator::DrainAgent, std::move(request)));
   }
 
-  HttpResponse Probes(const HttpRequest&) {
+  HttpResponse Probes(const RouteParams&, const HttpRequest&) {
     HttpResponse response;
     response.content_type = "text/plain; version=0.0.4; charset=utf-8";
     response.body = coordinator_->ProbesText();
+    return response;
+  }
+
+  HttpResponse OpenApi(const RouteParams&, const HttpRequest&) {
+    HttpResponse response;
+    response.body = OpenApiDocument();
     return response;
   }
 
@@ -309,11 +356,36 @@ class GatewayImpl final : public Gateway {
 
   Coordinator* const coordinator_;
   std::atomic<bool> stopping_{false};
-  std::atomic<int> held_{0};
+  std::atomic<int> held_{0}, reports_{0};
   std::unique_ptr<HttpServer> server_;  // goes first
 };
 
+// What is served, besides /metrics, /healthz and /readyz; openapi.cc describes each.
+const std::vector<GatewayImpl::Route>& GatewayImpl::AllRoutes() {
+  static const std::vector<Route> routes = {
+      {"GET", "/v1/runs", &GatewayImpl::ListRuns},
+      {"POST", "/v1/runs", &GatewayImpl::CreateRun},
+      {"GET", "/v1/runs/{run_id}", &GatewayImpl::GetOneRun},
+      {"POST", "/v1/runs/{run_id}:cancel", &GatewayImpl::CancelRun},
+      {"GET", "/v1/runs/{run_id}/executions", &GatewayImpl::ListExecutions},
+      {"GET", "/v1/runs/{run_id}/executions/{execution}/attempts/{attempt}/evidence",
+       &GatewayImpl::GetEvidence},
+      {"GET", "/v1/runs/{run_id}/watch", &GatewayImpl::Watch},
+      {"GET", "/v1/runs/{run_id}/verdict", &GatewayImpl::GetVerdict},
+      {"GET", "/v1/runs/{run_id}/gate", &GatewayImpl::GetGate},
+      {"GET", "/v1/runs/{run_id}/reports/{format}", &GatewayImpl::GetReport},
+      {"POST", "/v1/gate/flagger", &GatewayImpl::FlaggerGate},
+      {"GET", "/v1/agents", &GatewayImpl::ListAgents},
+      {"POST", "/v1/agents/{agent...}:drain", &GatewayImpl::DrainAgent},
+      {"GET", "/probes", &GatewayImpl::Probes},
+      {"GET", "/openapi.json", &GatewayImpl::OpenApi},
+  };
+  return routes;
+}
+
 }  // namespace
+
+std::vector<std::string> Gateway::Routes() { return GatewayImpl::Routes(); }
 
 absl::StatusOr<std::unique_ptr<Gateway>> Gateway::Start(GatewayOptions options,
                                                         Coordinator* coordinator) {

@@ -31,6 +31,9 @@ class Gateway {
   // Serves when it returns. `coordinator` must outlive it. Errors as HttpServer::Start.
   static absl::StatusOr<std::unique_ptr<Gateway>> Start(GatewayOptions options,
                                                         Coordinator* coordinator);
+  // "GET /v1/runs/{run_id}" and so on: every route but /metrics, /healthz and /readyz, which
+  // every process has.
+  static std::vector<std::string> Routes();
   // Ends streams and waiting requests, closes.
   virtual ~Gateway() = default;
 

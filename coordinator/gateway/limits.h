@@ -6,6 +6,8 @@
 #ifndef COORDINATOR_GATEWAY_LIMITS_H_
 #define COORDINATOR_GATEWAY_LIMITS_H_
 
+#include <cstddef>
+
 #include "absl/time/time.h"
 
 namespace picket {
@@ -17,6 +19,11 @@ struct GatewayLimits {
   absl::Duration wait_longest = absl::Minutes(30);
   // Requests that wait (`wait=`, watch) at once; more are answered 503.
   int held_most = 128;
+  // Reports that are written at once, of the above; executions read at a time for one; and
+  // what is gathered before it is sent.
+  int reports_most = 8;
+  int report_page = 200;
+  size_t report_piece_bytes = 64u << 10;
   // How often a watched run is looked at, and how often a silent stream is kept alive.
   absl::Duration watch_interval = absl::Milliseconds(100);
   absl::Duration keep_alive = absl::Seconds(15);

@@ -25,6 +25,10 @@ class FakeCoordinator : public Coordinator {
   // ---- What the test sets ----
 
   std::map<std::string, v1::Run> runs;  // by id; others are NotFound
+  // States that WatchRun tells at once, by run; of others the test tells.
+  std::map<std::string, v1::WatchRunResponse> states;
+  // What ListExecutions answers, if not ok.
+  absl::Status list_status;
   absl::Status create_status;           // of CreateRun, if not ok
   bool ready = true;
   bool never_answers_cancel = false;
@@ -103,8 +107,15 @@ class FakeCoordinator : public Coordinator {
   void ListExecutions(v1::ListExecutionsRequest request,
                       Callback<v1::ListExecutionsResponse> done) override {
     Note(absl::StrCat("ListExecutions ", request.ShortDebugString()));
+    if (!list_status.ok()) return done(list_status);
     v1::ListExecutionsResponse response;
-    response.add_executions()->set_test_id("home");
+    v1::Execution& execution = *response.add_executions();
+    execution.set_test_id("home");
+    execution.set_test("home page <b>");
+    execution.set_suite("shop");
+    execution.set_location("eu-west");
+    execution.set_end(v1::End::FAILED);
+    execution.add_attempts()->set_outcome(v1::Outcome::FAILED);
     done(std::move(response));
   }
   void GetEvidence(v1::GetEvidenceRequest request, Callback<v1::Evidence> done) override {
@@ -127,6 +138,10 @@ class FakeCoordinator : public Coordinator {
   WatchId WatchRun(v1::WatchRunRequest request,
                    absl::AnyInvocable<void(const v1::WatchRunResponse&)> update,
                    absl::AnyInvocable<void(absl::Status)> end) override {
+    if (const auto state = states.find(request.run_id()); state != states.end()) {
+      update(state->second);
+      end(absl::OkStatus());
+    }
     MutexLock lock(&mu_);
     const WatchId id = ++last_watch_;
     watches_[id] = {request.run_id(), std::move(update), std::move(end)};

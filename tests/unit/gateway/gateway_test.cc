@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "coordinator/gateway/limits.h"
 #include "tests/support/fake_coordinator.h"
 #include "tests/support/http_get.h"
 #include "tests/support/status_matchers.h"
@@ -15,6 +16,7 @@ namespace picket {
 namespace {
 
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::Not;
 using ::testing::StartsWith;
@@ -38,6 +40,7 @@ class GatewayTest : public ::testing::Test {
     run.set_state(state);
     run.set_verdict(verdict);
     run.set_explanation("because of it");
+    if (state == v1::Run::SEALED) *coordinator_.states[id].mutable_run() = run;
   }
 
   std::string Ask(const std::string& method, const std::string& target,
@@ -156,6 +159,55 @@ TEST_F(GatewayTest, AWatchIsAStreamOfStates) {
   EXPECT_THAT(Get("/v1/runs/nope/watch"), StartsWith("HTTP/1.1 404"));
 }
 
+TEST_F(GatewayTest, ASealedRunHasEveryReport) {
+  const auto report = [&](const std::string& format) {
+    return Get(absl::StrCat("/v1/runs/failed/reports/", format));
+  };
+  EXPECT_THAT(report("junit"),
+              AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("Content-Type: application/xml"),
+                    HasSubstr("<testcase name=\"home page &lt;b&gt; [eu-west]\"")));
+  EXPECT_THAT(coordinator_.requests(),
+              Contains(AllOf(HasSubstr("ListExecutions"), HasSubstr("view: FULL"))));
+  EXPECT_THAT(coordinator_.requests(), Contains(HasSubstr("GetEvidence run_id: \"failed\"")));
+  EXPECT_THAT(report("json"), HasSubstr("\"executions\":["));
+  EXPECT_THAT(report("ctrf"), HasSubstr("\"reportFormat\":\"CTRF\""));
+  EXPECT_THAT(report("tap"), AllOf(HasSubstr("text/plain"), HasSubstr("TAP version 14")));
+  EXPECT_THAT(report("markdown"), AllOf(HasSubstr("text/markdown"), HasSubstr("## FAILED")));
+  EXPECT_THAT(report("html"), AllOf(HasSubstr("text/html"), HasSubstr("Content-Security-Policy: "),
+                                    HasSubstr("home page &lt;b&gt;"), HasSubstr("\r\n0\r\n\r\n")));
+  EXPECT_THAT(report("pdf"), AllOf(StartsWith("HTTP/1.1 404"), HasSubstr("junit, json, ctrf")));
+  EXPECT_THAT(Get("/v1/runs/nope/reports/junit"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(Get("/v1/runs/running/reports/junit"), StartsWith("HTTP/1.1 409"));
+}
+
+TEST_F(GatewayTest, AReportThatCannotBeReadToItsEndIsCutAndNotEnded) {
+  coordinator_.list_status = absl::UnavailableError("the store is away");
+  const std::string answer = Get("/v1/runs/failed/reports/junit");
+  EXPECT_THAT(answer, AllOf(StartsWith("HTTP/1.1 200"), HasSubstr("Transfer-Encoding: chunked")));
+  EXPECT_THAT(answer, Not(HasSubstr("\r\n0\r\n\r\n")));
+}
+
+TEST_F(GatewayTest, ReportsWrittenAtOnceAreBounded) {
+  // A watch that tells nothing keeps a report waiting for its beginning.
+  coordinator_.states.clear();
+  std::vector<std::thread> clients;
+  const int most = DefaultGatewayLimits().reports_most;
+  for (int i = 0; i < most; ++i) {
+    clients.emplace_back([&] { Get("/v1/runs/passed/reports/tap"); });
+  }
+  for (int i = 1; i <= most; ++i) {
+    coordinator_.WithWatch(static_cast<uint64_t>(i), [](FakeCoordinator::Watch&) {});
+  }
+  EXPECT_THAT(Get("/v1/runs/passed/reports/tap"),
+              AllOf(StartsWith("HTTP/1.1 503"), HasSubstr("Retry-After")));
+  for (int i = 1; i <= most; ++i) {
+    coordinator_.WithWatch(static_cast<uint64_t>(i), [](FakeCoordinator::Watch& watch) {
+      watch.end(absl::NotFoundError("deleted"));
+    });
+  }
+  for (std::thread& client : clients) client.join();
+}
+
 TEST_F(GatewayTest, RunsAreStartedAndCancelled) {
   EXPECT_THAT(Ask("POST", "/v1/runs", R"({"request_id":"q1","spec":{"baseline":"main"}})"),
               AllOf(StartsWith("HTTP/1.1 201"), HasSubstr("\"run_id\":\"created\"")));
@@ -168,7 +220,10 @@ TEST_F(GatewayTest, RunsAreStartedAndCancelled) {
   EXPECT_THAT(Ask("POST", "/v1/runs", "{}"), StartsWith("HTTP/1.1 409"));
   EXPECT_THAT(Ask("POST", "/v1/runs/running:cancel"), StartsWith("HTTP/1.1 200"));
   EXPECT_THAT(coordinator_.requests().back(), HasSubstr("CancelRun run_id: \"running\""));
-  EXPECT_THAT(Ask("POST", "/v1/runs/running"), StartsWith("HTTP/1.1 404"));
+  EXPECT_THAT(Ask("POST", "/v1/runs/running"),
+              AllOf(StartsWith("HTTP/1.1 405"), HasSubstr("Allow: GET\r\n")));
+  EXPECT_THAT(Ask("POST", "/v1/runs/:cancel"), StartsWith("HTTP/1.1 405"));
+  EXPECT_THAT(Ask("POST", "/v1/nothing"), StartsWith("HTTP/1.1 404"));
   EXPECT_THAT(Ask("POST", "/v1/agents/eu-west/web-1:drain"), HasSubstr("DRAINING"));
   EXPECT_THAT(coordinator_.requests().back(), HasSubstr("agent: \"eu-west/web-1\""));
 }
