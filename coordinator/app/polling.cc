@@ -52,7 +52,7 @@ void CoordinatorImpl::Poll(PollRequest request) {
 
 absl::Status CoordinatorImpl::LoadRun(const RunRow& row) {
   const std::string& id = row.run.run_id();
-  ABSL_ASSIGN_OR_RETURN(const std::vector<TestRow> tests, store_->LoadTests(id));
+  ABSL_ASSIGN_OR_RETURN(const std::vector<TestRow> tests, store_->LoadTests(id, DataRows::kLoad));
   std::set<std::string> digests;
   for (const TestRow& test : tests) {
     for (const v1::FileRef& file : test.test.files()) digests.insert(file.sha256());

@@ -61,7 +61,8 @@ absl::StatusOr<std::shared_ptr<const Queries::Snapshot>> Queries::Load(
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->run_id = run_id;
   if (plan == nullptr) {
-    ABSL_ASSIGN_OR_RETURN(const std::vector<TestRow> tests, store_->LoadTests(run_id));
+    ABSL_ASSIGN_OR_RETURN(const std::vector<TestRow> tests,
+                          store_->LoadTests(run_id, DataRows::kSkip));
     plan = MakeRunPlan(run, tests, {});
   }
   snapshot->plan = std::move(plan);

@@ -235,9 +235,10 @@ void Core::AddGrant(RunState& run, uint32_t index, Session& session,
                     std::vector<uint32_t> positions, bool isolated, Drafts& drafts) {
   Drafts::Entry& entry = drafts.Of(run, index);
   WriteShard& write = entry.write;
+  write.shard.leased.resize(write.shard.ends.size());
   for (uint32_t position : positions) {
     entry.taken[position] = true;
-    ++write.shard.marks[position].leases;
+    write.shard.leased[position] = true;
   }
   drafts.granted[session.instance()] += static_cast<uint32_t>(positions.size());
   if (isolated) ++drafts.isolated[session.instance()];

@@ -23,6 +23,7 @@ Core::Drafts::Entry& Core::Drafts::Of(RunState& run, uint32_t index) {
                                  .executions = row.executions,
                                  .ends = row.ends,
                                  .marks = row.marks,
+                                 .leased = row.leased,
                                  .rev = row.rev,
                                  .epoch = row.epoch,
                                  .expected_us = row.expected_us};

@@ -3,7 +3,7 @@
 namespace picket {
 
 bool Mark::IsDefault() const {
-  return leases == 0 && losses == 0 && attempts == 0 && !failed_before && !started &&
+  return losses == 0 && attempts == 0 && !failed_before && !started &&
          avoid_instance.empty() && not_before == absl::InfinitePast() &&
          give_up == absl::InfiniteFuture();
 }

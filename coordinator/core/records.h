@@ -52,7 +52,6 @@ struct TestRow {
 // What is known of an undecided execution besides its byte. Kept only when some
 // field is not its default.
 struct Mark {
-  uint32_t leases = 0;         // granted so far
   uint32_t losses = 0;         // counted losses
   uint32_t attempts = 0;       // number of the last stored attempt; an attempt comes but once
   bool failed_before = false;  // one of them failed
@@ -73,6 +72,7 @@ struct ShardRow {
   std::vector<uint32_t> executions;  // ascending start order (longest first)
   std::vector<EndByte> ends;         // one per execution
   std::map<uint32_t, Mark> marks;    // by position in `executions`
+  std::vector<bool> leased;          // ever, by position; may be shorter: the rest was not
   uint64_t rev = 0;                  // rises with every write
   uint32_t epoch = 0;                // of the last grant
   uint32_t expected_us = 0;          // of one execution, on average

@@ -52,19 +52,31 @@ PlannedTest PackTest(const TestRow& row) {
 
 }  // namespace
 
+PlanShape ShapeOfRun(const std::vector<TestRow>& tests, uint32_t executions) {
+  std::vector<TestShape> shapes;
+  shapes.reserve(tests.size());
+  for (size_t i = 0; i < tests.size(); ++i) {
+    TestShape shape = ShapeOf(tests[i].test);
+    const uint32_t end = i + 1 < tests.size() ? tests[i + 1].first_execution : executions;
+    const size_t locations = shape.locations.size();
+    if (locations > 0) {
+      shape.rows = (end - tests[i].first_execution) / static_cast<uint32_t>(locations);
+    }
+    shapes.push_back(std::move(shape));
+  }
+  absl::StatusOr<PlanShape> plan = PlanShape::Make(std::move(shapes));
+  PICKET_CHECK(plan.ok());  // it was when the run was admitted
+  return *std::move(plan);
+}
+
 std::shared_ptr<const RunPlan> MakeRunPlan(const RunRow& run, const std::vector<TestRow>& tests,
                                            std::vector<v1::Blob> blobs) {
   auto plan = std::make_shared<RunPlan>();
   plan->run_id = run.run.run_id();
   plan->project = run.run.project();
   plan->baseline = run.run.baseline();
-  std::vector<TestShape> shapes;
-  shapes.reserve(tests.size());
   plan->tests.reserve(tests.size());
   for (const TestRow& row : tests) {
-    TestShape shape = ShapeOf(row.test);
-    if (shape.has_rows) shape.rows = static_cast<uint32_t>(row.rows.rows_size());
-    shapes.push_back(std::move(shape));
     plan->tests.push_back(PackTest(row));
     for (const std::string& type : plan->tests.back().check_types) {
       if (std::find(plan->check_types.begin(), plan->check_types.end(), type) ==
@@ -73,9 +85,8 @@ std::shared_ptr<const RunPlan> MakeRunPlan(const RunRow& run, const std::vector<
       }
     }
   }
-  absl::StatusOr<PlanShape> shape = PlanShape::Make(std::move(shapes));
-  PICKET_CHECK(shape.ok() && shape->executions() == run.executions);
-  plan->shape = *std::move(shape);
+  plan->shape = ShapeOfRun(tests, run.executions);
+  PICKET_CHECK(plan->shape.executions() == run.executions);
   for (v1::Blob& blob : blobs) {
     std::string digest = blob.sha256();
     plan->blobs.emplace(std::move(digest), std::move(blob));

@@ -60,7 +60,11 @@ struct RunPlan {
   std::map<std::string, v1::Blob> blobs;
 };
 
-// REQUIRES: tests in order, with their rows, as they were admitted.
+// How the executions of a run are numbered. Its tests' rows need not be there: their number
+// follows from the numbers of the executions.
+PlanShape ShapeOfRun(const std::vector<TestRow>& tests, uint32_t executions);
+
+// REQUIRES: tests in order, as they were admitted; with their rows if it is to be leased from.
 std::shared_ptr<const RunPlan> MakeRunPlan(const RunRow& run, const std::vector<TestRow>& tests,
                                            std::vector<v1::Blob> blobs);
 

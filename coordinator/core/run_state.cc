@@ -76,6 +76,7 @@ void RunState::TakeRow(uint32_t index, ShardRow row, absl::Time now) {
   }
   shard.row.ends = std::move(row.ends);
   shard.row.marks = std::move(row.marks);
+  shard.row.leased = std::move(row.leased);
   shard.row.rev = row.rev;
   shard.row.epoch = row.epoch;
   Refresh(index, now);

@@ -6,31 +6,14 @@
 #include "common/policy/judge.h"
 #include "common/policy/plan_shape.h"
 #include "coordinator/core/proto_time.h"
+#include "coordinator/core/run_plan.h"
 
 namespace picket {
 namespace {
 
-PlanShape ShapeOfRun(const std::vector<TestRow>& tests, uint32_t executions) {
-  std::vector<TestShape> shapes;
-  shapes.reserve(tests.size());
-  for (size_t i = 0; i < tests.size(); ++i) {
-    TestShape shape = ShapeOf(tests[i].test);
-    const uint32_t end = i + 1 < tests.size() ? tests[i + 1].first_execution : executions;
-    const size_t locations = shape.locations.size();
-    if (locations > 0) {
-      shape.rows = (end - tests[i].first_execution) / static_cast<uint32_t>(locations);
-    }
-    shapes.push_back(std::move(shape));
-  }
-  absl::StatusOr<PlanShape> plan = PlanShape::Make(std::move(shapes));
-  PICKET_CHECK(plan.ok());  // it was when the run was admitted
-  return *std::move(plan);
-}
-
 v1::End::Value EndFor(v1::EndCause::Value cause, const ShardRow& shard, uint32_t position) {
   if (cause != v1::EndCause::DEADLINE) return v1::End::CANCELLED;
-  const auto mark = shard.marks.find(position);
-  const bool leased = mark != shard.marks.end() && mark->second.leases > 0;
+  const bool leased = position < shard.leased.size() && shard.leased[position];
   return leased ? v1::End::EXPIRED : v1::End::UNASSIGNED;
 }
 

@@ -10,6 +10,7 @@ namespace picket {
 namespace {
 
 constexpr char kFormat = 1;
+constexpr char kMarksFormat = 2;
 constexpr uint8_t kDeciding = 1;
 constexpr uint8_t kLate = 2;
 constexpr uint8_t kFailedBefore = 1;
@@ -117,13 +118,23 @@ absl::Status DecodeNumbers(absl::string_view bytes, std::vector<uint32_t>& numbe
   return bytes.empty() ? absl::OkStatus() : Damaged("a list of executions");
 }
 
-std::string EncodeMarks(const std::map<uint32_t, Mark>& marks) {
-  if (marks.empty()) return "";
-  std::string out(1, kFormat);
+std::string EncodeMarks(const std::vector<bool>& leased, const std::map<uint32_t, Mark>& marks) {
+  std::vector<size_t> runs;
+  bool kind = false;
+  for (size_t i = 0; i < leased.size(); kind = !kind) {
+    size_t end = i;
+    while (end < leased.size() && leased[end] == kind) ++end;
+    runs.push_back(end - i);
+    i = end;
+  }
+  if (!runs.empty() && kind) runs.pop_back();  // the last run was of those never leased
+  if (runs.empty() && marks.empty()) return "";
+  std::string out(1, kMarksFormat);
+  PutVarint(runs.size(), out);
+  for (const size_t run : runs) PutVarint(run, out);
   PutVarint(marks.size(), out);
   for (const auto& [position, mark] : marks) {
     PutVarint(position, out);
-    PutVarint(mark.leases, out);
     PutVarint(mark.losses, out);
     PutVarint(mark.attempts, out);
     out.push_back(static_cast<char>((mark.failed_before ? kFailedBefore : 0) |
@@ -136,16 +147,40 @@ std::string EncodeMarks(const std::map<uint32_t, Mark>& marks) {
   return out;
 }
 
-absl::Status DecodeMarks(absl::string_view bytes, std::map<uint32_t, Mark>& marks) {
+namespace {
+
+bool GetLeased(absl::string_view& bytes, std::vector<bool>& leased) {
+  uint64_t runs, size;
+  if (!GetVarint(bytes, runs)) return false;
+  for (uint64_t i = 0; i < runs; ++i) {
+    if (!GetVarint(bytes, size) || size > DefaultLimits().executions_per_run - leased.size()) {
+      return false;
+    }
+    leased.resize(leased.size() + size, i % 2 == 1);
+  }
+  return true;
+}
+
+}  // namespace
+
+absl::Status DecodeMarks(absl::string_view bytes, std::vector<bool>& leased,
+                         std::map<uint32_t, Mark>& marks) {
+  leased.clear();
   marks.clear();
   if (bytes.empty()) return absl::OkStatus();
+  const char format = bytes.front();
+  bytes.remove_prefix(1);
   uint64_t count;
-  if (!GetFormat(bytes) || !GetVarint(bytes, count)) return Damaged("a shard's marks");
+  if ((format != kFormat && format != kMarksFormat) ||
+      (format == kMarksFormat && !GetLeased(bytes, leased)) || !GetVarint(bytes, count)) {
+    return Damaged("a shard's marks");
+  }
   for (uint64_t i = 0; i < count; ++i) {
-    uint32_t position;
+    uint32_t position, leases = 0;
     Mark mark;
-    if (!GetUint32(bytes, position) || !GetUint32(bytes, mark.leases) ||
-        !GetUint32(bytes, mark.losses) || !GetUint32(bytes, mark.attempts) || bytes.empty()) {
+    if (!GetUint32(bytes, position) || position >= DefaultLimits().executions_per_run ||
+        (format == kFormat && !GetUint32(bytes, leases)) || !GetUint32(bytes, mark.losses) ||
+        !GetUint32(bytes, mark.attempts) || bytes.empty()) {
       return Damaged("a shard's marks");
     }
     const uint8_t flags = static_cast<uint8_t>(bytes.front());
@@ -161,7 +196,11 @@ absl::Status DecodeMarks(absl::string_view bytes, std::map<uint32_t, Mark>& mark
     mark.avoid_instance = std::string(instance);
     mark.not_before = TimeFromMicros(Unzigzag(not_before));
     mark.give_up = TimeFromMicros(Unzigzag(give_up));
-    marks.emplace_hint(marks.end(), position, std::move(mark));
+    if (leases > 0) {
+      if (leased.size() <= position) leased.resize(position + 1);
+      leased[position] = true;
+    }
+    if (!mark.IsDefault()) marks.emplace_hint(marks.end(), position, std::move(mark));
   }
   return absl::OkStatus();
 }

@@ -32,9 +32,13 @@ absl::Time TimeFromMicros(int64_t micros);
 std::string EncodeNumbers(const std::vector<uint32_t>& numbers);
 absl::Status DecodeNumbers(absl::string_view bytes, std::vector<uint32_t>& numbers);
 
-// byte 1, count, then one record per mark.
-std::string EncodeMarks(const std::map<uint32_t, Mark>& marks);
-absl::Status DecodeMarks(absl::string_view bytes, std::map<uint32_t, Mark>& marks);
+// What a shard keeps of its executions besides their ends. Byte 2, the number of runs in
+// `leased` and their lengths, beginning with a run of those never leased, then the number
+// of marks and one record each. Empty: nothing of either. Byte 1 had no runs and a count
+// of leases in each record.
+std::string EncodeMarks(const std::vector<bool>& leased, const std::map<uint32_t, Mark>& marks);
+absl::Status DecodeMarks(absl::string_view bytes, std::vector<bool>& leased,
+                         std::map<uint32_t, Mark>& marks);
 
 // Appends one result: execution, shard, epoch, flags, length, serialised
 // v1::ExecutionResult. Evidence is not part of it.

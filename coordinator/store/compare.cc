@@ -61,6 +61,7 @@ void WriteShardOver(const ShardRow& proposed, const BlockingIndex& blocking, Sha
   }
   ledger.set_planned(planned);
   stored.marks = proposed.marks;
+  stored.leased = proposed.leased;
   stored.epoch = proposed.epoch;
   stored.expected_us = proposed.expected_us;
   ++stored.rev;

@@ -44,7 +44,7 @@ struct RunBudget {
 // Whether `proposed` may be written over `stored` in `run`.
 bool MayWriteShard(const ShardRow& proposed, const ShardRow& stored, const RunRow& run);
 
-// Writes `proposed` over `stored`: ends, marks, epoch, rev + 1; moves the counters and
+// Writes `proposed` over `stored`: ends, marks, leased, epoch, rev + 1; moves the counters and
 // the running ledger of `run` after the ends that changed.
 // REQUIRES: MayWriteShard; no decided byte changes.
 void WriteShardOver(const ShardRow& proposed, const BlockingIndex& blocking, ShardRow& stored,

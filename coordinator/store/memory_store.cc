@@ -71,10 +71,21 @@ class MemoryStore final : public Store {
     return rows;
   }
 
-  absl::StatusOr<std::vector<TestRow>> LoadTests(const std::string& run_id) override {
+  absl::StatusOr<std::vector<TestRow>> LoadTests(const std::string& run_id,
+                                                 DataRows rows) override {
     MutexLock lock(&mu_);
+    std::vector<TestRow> tests;
     const MemoryRun* run = Find(run_id);
-    return run == nullptr ? std::vector<TestRow>() : run->tests;
+    if (run == nullptr) return tests;
+    tests.reserve(run->tests.size());
+    for (const TestRow& test : run->tests) {
+      tests.push_back({.index = test.index,
+                       .first_execution = test.first_execution,
+                       .digest = test.digest,
+                       .test = test.test});
+      if (rows == DataRows::kLoad) tests.back().rows = test.rows;
+    }
+    return tests;
   }
 
   absl::StatusOr<std::vector<ShardRow>> LoadShards(const std::string& run_id) override {

@@ -102,6 +102,28 @@ absl::Status SqlCommit::LockRows(const std::vector<Proposal>& proposals) {
 absl::Status SqlCommit::LockShards(const std::string& run_id,
                                    const std::vector<uint32_t>& shards) {
   const std::string& project = facts_.at(run_id)->project;
+  const auto take = [&](const SqlRow& row) {
+    const uint32_t number = static_cast<uint32_t>(row.Int(0));
+    ShardRow& shard = shards_[{run_id, number}].row;
+    shard.run_id = run_id;
+    shard.shard = number;
+    shard.rev = static_cast<uint64_t>(row.Int(1));
+    shard.epoch = static_cast<uint32_t>(row.Int(2));
+    shard.expected_us = static_cast<uint32_t>(row.Int(3));
+    const absl::string_view ends = row.Bytes(4);
+    shard.ends.assign(ends.begin(), ends.end());
+    return absl::OkStatus();
+  };
+  // A list, however short, costs SQLite a table of its own, and most commits write one shard.
+  if (shards.size() <= 2) {
+    for (const uint32_t shard : shards) {
+      ABSL_RETURN_IF_ERROR(driver_.Query(
+          "SELECT shard, rev, epoch, expected_us, ends FROM shards WHERE project = $1 AND "
+          "run_id = $2 AND shard = $3 FOR UPDATE",
+          {V::Text(project), V::Text(run_id), V::Int(shard)}, take));
+    }
+    return absl::OkStatus();
+  }
   for (size_t first = 0; first < shards.size(); first += kShardsPerLock) {
     SqlValues values = {V::Text(project), V::Text(run_id)};
     for (size_t i = 0; i < kShardsPerLock; ++i) {
@@ -110,18 +132,7 @@ absl::Status SqlCommit::LockShards(const std::string& run_id,
     ABSL_RETURN_IF_ERROR(driver_.Query(
         "SELECT shard, rev, epoch, expected_us, ends FROM shards WHERE project = $1 AND "
         "run_id = $2 AND shard IN ($3, $4, $5, $6, $7, $8, $9, $10) ORDER BY shard FOR UPDATE",
-        values, [&](const SqlRow& row) {
-          const uint32_t number = static_cast<uint32_t>(row.Int(0));
-          ShardRow& shard = shards_[{run_id, number}].row;
-          shard.run_id = run_id;
-          shard.shard = number;
-          shard.rev = static_cast<uint64_t>(row.Int(1));
-          shard.epoch = static_cast<uint32_t>(row.Int(2));
-          shard.expected_us = static_cast<uint32_t>(row.Int(3));
-          const absl::string_view ends = row.Bytes(4);
-          shard.ends.assign(ends.begin(), ends.end());
-          return absl::OkStatus();
-        }));
+        values, take));
   }
   return absl::OkStatus();
 }
@@ -158,6 +169,7 @@ absl::Status SqlCommit::RefuseShard(const WriteShard& write, const RunEntry& run
       stored.expected_us = entry.row.expected_us;
       stored.ends = entry.row.ends;
       stored.marks = entry.row.marks;
+      stored.leased = entry.row.leased;
     }
     entry.row = std::move(stored);
     entry.whole = true;
@@ -231,7 +243,7 @@ absl::Status SqlCommit::Seal(const std::string& run_id, RunEntry& run, v1::EndCa
                              Outcome& outcome) {
   const std::string& project = facts_.at(run_id)->project;
   std::vector<TestRow> tests;
-  ABSL_RETURN_IF_ERROR(ReadAllTests(driver_, project, run_id, tests));
+  ABSL_RETURN_IF_ERROR(ReadAllTests(driver_, project, run_id, DataRows::kSkip, tests));
   std::vector<ShardRow> shards;
   ABSL_RETURN_IF_ERROR(ReadAllShards(driver_, project, run_id, shards));
   for (ShardRow& shard : shards) {
@@ -242,6 +254,7 @@ absl::Status SqlCommit::Seal(const std::string& run_id, RunEntry& run, v1::EndCa
     shard.expected_us = entry->second.row.expected_us;
     shard.ends = entry->second.row.ends;
     shard.marks = entry->second.row.marks;
+    shard.leased = entry->second.row.leased;
   }
   std::vector<std::pair<uint32_t, std::vector<EndByte>>> before;
   if (run.row.undecided > 0) {
@@ -327,7 +340,7 @@ absl::Status SqlCommit::Flush() {
         {V::Text(facts_.at(key.first)->project), V::Text(key.first), V::Int(key.second),
          V::Int(static_cast<int64_t>(entry.row.rev)), V::Int(entry.row.epoch),
          V::Int(entry.row.expected_us), V::Blob(EndsAsBytes(entry.row.ends)),
-         V::Blob(EncodeMarks(entry.row.marks))}));
+         V::Blob(EncodeMarks(entry.row.leased, entry.row.marks))}));
   }
   ABSL_RETURN_IF_ERROR(FlushHistory());
   return notify_ ? driver_.Notify() : absl::OkStatus();

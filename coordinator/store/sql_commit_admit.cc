@@ -116,7 +116,7 @@ absl::Status SqlCommit::InsertShard(const std::string& project, const ShardRow& 
       {V::Text(project), V::Text(shard.run_id), V::Int(shard.shard), V::Text(shard.location),
        V::Int(shard.priority), V::Int(static_cast<int64_t>(shard.rev)), V::Int(shard.epoch),
        V::Int(shard.expected_us), V::Blob(EncodeNumbers(shard.executions)),
-       V::Blob(EndsAsBytes(shard.ends)), V::Blob(EncodeMarks(shard.marks))});
+       V::Blob(EndsAsBytes(shard.ends)), V::Blob(EncodeMarks(shard.leased, shard.marks))});
 }
 
 absl::Status SqlCommit::InsertLease(const std::string& project, const LeaseRow& lease) {

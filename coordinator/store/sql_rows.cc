@@ -49,7 +49,7 @@ absl::Status ReadShard(const SqlRow& row, const std::string& run_id, ShardRow& s
   const absl::string_view ends = row.Bytes(6);
   shard.ends.assign(ends.begin(), ends.end());
   ABSL_RETURN_IF_ERROR(DecodeNumbers(row.Bytes(7), shard.executions));
-  ABSL_RETURN_IF_ERROR(DecodeMarks(row.Bytes(8), shard.marks));
+  ABSL_RETURN_IF_ERROR(DecodeMarks(row.Bytes(8), shard.leased, shard.marks));
   if (shard.ends.size() != shard.executions.size()) {
     return absl::DataLossError(absl::StrCat("the store is damaged: shard ", shard.shard,
                                             " of run ", run_id, " has ", shard.ends.size(),
@@ -79,11 +79,12 @@ absl::Status ReadAgent(const SqlRow& row, AgentRow& agent) {
   return Parse(row.Bytes(3), "an agent", agent.agent);
 }
 
-absl::Status ReadTest(const SqlRow& row, TestRow& test) {
+absl::Status ReadTest(const SqlRow& row, DataRows rows, TestRow& test) {
   test.index = static_cast<uint32_t>(row.Int(0));
   test.first_execution = static_cast<uint32_t>(row.Int(1));
   test.digest = row.String(2);
   ABSL_RETURN_IF_ERROR(Parse(row.Bytes(3), "a test", test.test));
+  if (rows == DataRows::kSkip) return absl::OkStatus();
   return Parse(row.Bytes(4), "a test's rows", test.rows);
 }
 
@@ -93,11 +94,14 @@ int64_t SealMicros(const v1::Run& run) {
 }
 
 absl::Status ReadAllTests(SqlDriver& driver, const std::string& project,
-                          const std::string& run_id, std::vector<TestRow>& tests) {
-  return driver.Query("SELECT " PICKET_TEST_COLUMNS
-                      " FROM run_tests WHERE project = $1 AND run_id = $2 ORDER BY idx",
+                          const std::string& run_id, DataRows rows, std::vector<TestRow>& tests) {
+  return driver.Query(rows == DataRows::kLoad
+                          ? "SELECT " PICKET_TEST_COLUMNS ", data_rows"
+                            " FROM run_tests WHERE project = $1 AND run_id = $2 ORDER BY idx"
+                          : "SELECT " PICKET_TEST_COLUMNS
+                            " FROM run_tests WHERE project = $1 AND run_id = $2 ORDER BY idx",
                       {SqlValue::Text(project), SqlValue::Text(run_id)},
-                      [&](const SqlRow& row) { return ReadTest(row, tests.emplace_back()); });
+                      [&](const SqlRow& row) { return ReadTest(row, rows, tests.emplace_back()); });
 }
 
 absl::Status ReadAllShards(SqlDriver& driver, const std::string& project,

@@ -25,13 +25,14 @@ namespace picket {
 #define PICKET_LEASE_COLUMNS \
   "shard, epoch, instance, spool, agent, location, positions, isolated, ended"
 #define PICKET_AGENT_COLUMNS "spool, coordinator, renewed_us, agent"
-#define PICKET_TEST_COLUMNS "idx, first_execution, digest, test, data_rows"
+#define PICKET_TEST_COLUMNS "idx, first_execution, digest, test"
 
 absl::Status ReadRun(const SqlRow& row, RunRow& run, RunBudget* budget = nullptr);
 absl::Status ReadShard(const SqlRow& row, const std::string& run_id, ShardRow& shard);
 absl::Status ReadLease(const SqlRow& row, const std::string& run_id, LeaseRow& lease);
 absl::Status ReadAgent(const SqlRow& row, AgentRow& agent);
-absl::Status ReadTest(const SqlRow& row, TestRow& test);
+// With `rows`, column 4 is data_rows.
+absl::Status ReadTest(const SqlRow& row, DataRows rows, TestRow& test);
 
 // Ends as stored: one byte each.
 inline absl::string_view EndsAsBytes(const std::vector<EndByte>& ends) {
@@ -43,7 +44,7 @@ int64_t SealMicros(const v1::Run& run);
 
 // Reads all tests, or all shards, of a run, in order.
 absl::Status ReadAllTests(SqlDriver& driver, const std::string& project,
-                          const std::string& run_id, std::vector<TestRow>& tests);
+                          const std::string& run_id, DataRows rows, std::vector<TestRow>& tests);
 absl::Status ReadAllShards(SqlDriver& driver, const std::string& project,
                            const std::string& run_id, std::vector<ShardRow>& shards);
 

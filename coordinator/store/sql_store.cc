@@ -53,11 +53,12 @@ class SqlStore final : public Store {
         [](const SqlRow& row, RunRow& run) { return ReadRun(row, run); });
   }
 
-  absl::StatusOr<std::vector<TestRow>> LoadTests(const std::string& run_id) override {
+  absl::StatusOr<std::vector<TestRow>> LoadTests(const std::string& run_id,
+                                                 DataRows rows) override {
     MutexLock lock(&read_mu_);
     std::vector<TestRow> tests;
     ABSL_ASSIGN_OR_RETURN(const std::string project, ProjectOf(run_id));
-    ABSL_RETURN_IF_ERROR(ReadAllTests(reader(), project, run_id, tests));
+    ABSL_RETURN_IF_ERROR(ReadAllTests(reader(), project, run_id, rows, tests));
     return tests;
   }
 

@@ -35,6 +35,9 @@ struct CommitResult {
   std::vector<Outcome> outcomes;
 };
 
+// Whether TestRow::rows is read along.
+enum class DataRows { kLoad, kSkip };
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -52,8 +55,10 @@ class Store {
 
   // Runs that are not sealed, oldest first.
   virtual absl::StatusOr<std::vector<RunRow>> ListActiveRuns() = 0;
-  // All tests of a run by index; all shards of a run by number.
-  virtual absl::StatusOr<std::vector<TestRow>> LoadTests(const std::string& run_id) = 0;
+  // All tests of a run by index; all shards of a run by number. The rows of a million
+  // executions are a hundred megabytes: who does not run them leaves them where they are.
+  virtual absl::StatusOr<std::vector<TestRow>> LoadTests(const std::string& run_id,
+                                                         DataRows rows) = 0;
   virtual absl::StatusOr<std::vector<ShardRow>> LoadShards(const std::string& run_id) = 0;
   // Shards of active runs whose rev is not the one given: (run, shard) -> rev as known.
   // Lets a coordinator follow what others write. At most `most` rows.

@@ -157,9 +157,10 @@ void Checkers::CheckRun(const std::string& run_id, const Admitted& admitted) {
       for (uint32_t p = 0; p < shard.ends.size(); ++p) {
         if (shard.ends[p] != kUndecided) continue;
         absl::StrAppend(&where, "; execution ", shard.executions[p], " of shard ", shard.shard);
+        absl::StrAppend(&where, p < shard.leased.size() && shard.leased[p] ? " leased" : "");
         const auto mark = shard.marks.find(p);
         if (mark == shard.marks.end()) continue;
-        absl::StrAppend(&where, " leases ", mark->second.leases, " losses ", mark->second.losses,
+        absl::StrAppend(&where, " losses ", mark->second.losses,
                         " attempts ", mark->second.attempts, " started ", mark->second.started,
                         " not before ", absl::FormatTime(mark->second.not_before), " give up ",
                         absl::FormatTime(mark->second.give_up));

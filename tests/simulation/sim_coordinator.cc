@@ -292,7 +292,7 @@ void SimCoordinator::Poll() {
 void SimCoordinator::PollRun(const RunRow& row, bool) {
   auto loaded = std::make_shared<event::RunLoaded>();
   loaded->run = row;
-  loaded->plan = MakeRunPlan(row, *store_->LoadTests(row.run.run_id()), {});
+  loaded->plan = MakeRunPlan(row, *store_->LoadTests(row.run.run_id(), DataRows::kLoad), {});
   loaded->shards = *store_->LoadShards(row.run.run_id());
   Later(world_->Between(absl::ZeroDuration(), absl::Milliseconds(4)), [this, loaded] {
     loaded->leases = *store_->LoadLeases(loaded->run.run.run_id());

@@ -42,7 +42,6 @@ TEST_P(StoreContract, AnAdmittedRunIsReadBackWholeAfterARestart) {
   admit.tests[1].rows.add_columns("sku");
   admit.tests[1].rows.add_rows()->add_cells("\"a\"");
   Mark mark;
-  mark.leases = 2;
   mark.losses = 1;
   mark.attempts = 3;
   mark.failed_before = true;
@@ -50,6 +49,7 @@ TEST_P(StoreContract, AnAdmittedRunIsReadBackWholeAfterARestart) {
   mark.avoid_instance = "instance-9";
   mark.not_before = absl::FromUnixMicros(1'700'000'000'123'456);
   admit.shards[1].marks[2] = mark;
+  admit.shards[1].leased = {false, true, true};
   ASSERT_TRUE(Put(admit).committed);
   Reopen();
 
@@ -65,7 +65,7 @@ TEST_P(StoreContract, AnAdmittedRunIsReadBackWholeAfterARestart) {
   EXPECT_EQ(run.undecided, 6u);
   EXPECT_EQ(run.shards, 2u);
 
-  ASSERT_OK_AND_ASSIGN(std::vector<TestRow> tests, store().LoadTests(RunId(1)));
+  ASSERT_OK_AND_ASSIGN(std::vector<TestRow> tests, store().LoadTests(RunId(1), DataRows::kLoad));
   ASSERT_THAT(tests, SizeIs(3));
   for (size_t i = 0; i < 3; ++i) {
     EXPECT_EQ(tests[i].index, i);
@@ -84,7 +84,7 @@ TEST_P(StoreContract, AnAdmittedRunIsReadBackWholeAfterARestart) {
   EXPECT_THAT(shard.ends, ElementsAre(kUndecided, kUndecided, kUndecided));
   ASSERT_EQ(shard.marks.size(), 1u);
   const Mark& kept = shard.marks.at(2);
-  EXPECT_EQ(kept.leases, 2u);
+  EXPECT_THAT(shard.leased, ElementsAre(false, true, true));
   EXPECT_EQ(kept.losses, 1u);
   EXPECT_EQ(kept.attempts, 3u);
   EXPECT_TRUE(kept.failed_before);

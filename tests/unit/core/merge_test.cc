@@ -43,7 +43,7 @@ v1::Policy FlakyFails() {
 
 TEST(MergeTest, AResultDecidesWhatIsUndecidedAndClearsItsMark) {
   EndByte end = kUndecided;
-  Mark mark{.leases = 2, .losses = 1};
+  Mark mark{.losses = 1};
   v1::ExecutionResult result = Result({v1::Outcome::PASSED});
   EXPECT_EQ(MergeResult({}, {}, "i", kNow, result, end, mark).merge, Merge::kDecided);
   EXPECT_EQ(end, MakeEnd(v1::End::PASSED));
@@ -74,7 +74,7 @@ TEST(MergeTest, ALateResultThatDisagreesIsToldApart) {
 
 TEST(MergeTest, AFailedAttemptIsKeptAndTriedAgainElsewhereAfterItsDelay) {
   EndByte end = kUndecided;
-  Mark mark{.leases = 1};
+  Mark mark;
   v1::ExecutionResult result = Result({v1::Outcome::FAILED});
   EXPECT_EQ(MergeResult(Elsewhere(2), {}, "first", kNow, result, end, mark).merge,
             Merge::kAgain);

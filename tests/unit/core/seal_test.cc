@@ -23,7 +23,7 @@ TEST(SealTest, ADeadlineTellsWhatWasLeasedFromWhatNeverWas) {
   AdmitRun run = Plan({MakeTest("a", {"eu"}), MakeTest("b", {"eu"}), MakeTest("c", {"eu"})});
   ShardRow& shard = run.shards[0];
   shard.ends[0] = MakeEnd(v1::End::PASSED);
-  shard.marks[1].leases = 1;
+  shard.leased = {false, true};
   SealRun(run.tests, v1::EndCause::DEADLINE, kNow, run.shards, run.run);
   EXPECT_EQ(EndOf(shard.ends[0]), v1::End::PASSED);
   EXPECT_EQ(EndOf(shard.ends[1]), v1::End::EXPIRED);

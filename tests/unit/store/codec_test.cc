@@ -57,22 +57,61 @@ TEST(CodecTest, BytesThatAreNoNumbersAreDataLoss) {
 
 TEST(CodecTest, MarksComeBack) {
   std::map<uint32_t, Mark> marks;
-  marks[3].leases = 4;
+  marks[3].losses = 4;
   marks[3].avoid_instance = "i1";
   marks[9].started = true;
   marks[9].give_up = absl::FromUnixMicros(12'345);
+  std::vector<bool> leased(12);
+  leased[0] = leased[3] = leased[4] = leased[9] = true;
   std::map<uint32_t, Mark> back;
-  ASSERT_OK(DecodeMarks(EncodeMarks(marks), back));
+  std::vector<bool> leased_back;
+  ASSERT_OK(DecodeMarks(EncodeMarks(leased, marks), leased_back, back));
+  leased_back.resize(leased.size());  // the end that was never leased is not written
+  EXPECT_EQ(leased_back, leased);
   ASSERT_EQ(back.size(), 2u);
-  EXPECT_EQ(back[3].leases, 4u);
+  EXPECT_EQ(back[3].losses, 4u);
   EXPECT_EQ(back[3].avoid_instance, "i1");
   EXPECT_EQ(back[3].not_before, absl::InfinitePast());
   EXPECT_TRUE(back[9].started);
   EXPECT_EQ(back[9].give_up, absl::FromUnixMicros(12'345));
-  const std::string good = EncodeMarks(marks);
-  EXPECT_THAT(DecodeMarks(good.substr(0, good.size() / 2), back),
+  const std::string good = EncodeMarks(leased, marks);
+  EXPECT_THAT(DecodeMarks(good.substr(0, good.size() / 2), leased_back, back),
               StatusIs(absl::StatusCode::kDataLoss));
-  EXPECT_EQ(EncodeMarks({}), "");
+  EXPECT_EQ(EncodeMarks({}, {}), "");
+  EXPECT_EQ(EncodeMarks({false, false}, {}), "");
+}
+
+TEST(CodecTest, AShardThatIsLeasedWholeTakesAFewBytes) {
+  EXPECT_LE(EncodeMarks(std::vector<bool>(1000, true), {}).size(), 8u);
+}
+
+TEST(CodecTest, MarksOfTheFirstFormatAreRead) {
+  // Byte 1, one mark: position 2, 3 leases, 1 loss, no attempt, no flag, no instance,
+  // the two infinities.
+  std::string old("\x01\x01\x02\x03\x01\x00\x00\x00", 8);
+  old += std::string(9, '\xff') + "\x01";
+  old += "\xfe" + std::string(8, '\xff') + "\x01";
+  std::map<uint32_t, Mark> marks;
+  std::vector<bool> leased;
+  ASSERT_OK(DecodeMarks(old, leased, marks));
+  EXPECT_EQ(leased, std::vector<bool>({false, false, true}));
+  ASSERT_EQ(marks.size(), 1u);
+  EXPECT_EQ(marks[2].losses, 1u);
+  EXPECT_EQ(marks[2].not_before, absl::InfinitePast());
+  EXPECT_EQ(marks[2].give_up, absl::InfiniteFuture());
+}
+
+TEST(CodecTest, DamagedMarksAreDataLoss) {
+  Random random(7);
+  std::map<uint32_t, Mark> marks;
+  std::vector<bool> leased;
+  for (int i = 0; i < 2000; ++i) {
+    std::string bytes(random.Below(20), '\0');
+    for (char& byte : bytes) byte = static_cast<char>(random.Next());
+    if (!bytes.empty()) bytes[0] = static_cast<char>(1 + random.Below(2));
+    const absl::Status status = DecodeMarks(bytes, leased, marks);
+    EXPECT_TRUE(status.ok() || absl::IsDataLoss(status));
+  }
 }
 
 TEST(CodecTest, ResultsArePackedAndReadOneByOne) {
