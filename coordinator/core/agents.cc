@@ -321,12 +321,14 @@ void Core::EndLeasesOf(const std::string& instance, bool counted) {
 }
 
 void Core::On(event::AgentsLoaded& e, Effects& out) {
-  for (const AgentRow& row : e.agents) TakeAgentRow(row, out);
+  std::set<absl::string_view> named;
+  for (const AgentRow& row : e.agents) {
+    TakeAgentRow(row, out);
+    named.insert(row.agent.instance());
+  }
   // Only what is gone is ever deleted; a list that was read before an agent came lacks it.
   std::erase_if(agents_, [&](const auto& entry) {
-    return entry.second.agent.state() == v1::Agent::GONE && std::none_of(e.agents.begin(), e.agents.end(), [&](const AgentRow& row) {
-      return row.agent.instance() == entry.first;
-    });
+    return entry.second.agent.state() == v1::Agent::GONE && !named.contains(entry.first);
   });
   fleet_stale_ = true;
 }

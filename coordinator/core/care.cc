@@ -9,6 +9,9 @@
 namespace picket {
 namespace {
 
+// A lease is not split before it is this old.
+constexpr absl::Duration kYoung = absl::Seconds(1);
+
 // How often the slow checks run.
 absl::Duration CareInterval(const CoreOptions& options) {
   return std::min(absl::Milliseconds(250), options.lease_time / 8);
@@ -38,6 +41,7 @@ void Core::CareForAgents(Effects&) {
       renewing_.push_back(session->instance());
     }
   }
+  ForgetGoneAgents();
   if (now_ < grace_until_) return;
   for (const auto& [instance, row] : agents_) {
     if (row.agent.state() == v1::Agent::GONE || now_ - row.renewed <= options_.lease_time) continue;
@@ -55,6 +59,18 @@ void Core::CareForAgents(Effects&) {
   }
   std::sort(orphans.begin(), orphans.end());
   for (const std::string& instance : orphans) EndLeasesOf(instance, /*counted=*/true);
+}
+
+// Agents that come and go under ever new instances must not fill the memory.
+void Core::ForgetGoneAgents() {
+  std::vector<std::pair<absl::Time, std::string>> gone;
+  for (const auto& [instance, row] : agents_) {
+    if (row.agent.state() == v1::Agent::GONE) gone.emplace_back(row.renewed, instance);
+  }
+  if (gone.size() <= options_.gone_agents_most) return;
+  const auto last = gone.begin() + static_cast<ptrdiff_t>(gone.size() - options_.gone_agents_most);
+  std::nth_element(gone.begin(), last, gone.end());
+  for (auto it = gone.begin(); it != last; ++it) agents_.erase(it->second);
 }
 
 void Core::CareForDoubts(Effects&) {
@@ -121,49 +137,74 @@ void Core::CareForStragglers(Effects& out) {
       work |= at != run->locations().end() && at->second.free > 0;
     }
     if (work) continue;
+    std::vector<Session*> idle;
     for (PeerId peer : peers) {
       Session* session = FindSession(peer);
       if (session == nullptr || session->draining) continue;
       const auto holder = holders_.find(session->instance());
-      if (holder != holders_.end() && holder->second.held > 0) continue;
-      SplitFor(*session, out);
+      if (holder == holders_.end() || holder->second.held == 0) idle.push_back(session);
+    }
+    if (idle.empty()) continue;
+    std::vector<Straggler> stragglers = StragglersAt(location);
+    for (Session* session : idle) SplitFor(*session, stragglers, out);
+  }
+}
+
+// Those with the most left come last.
+std::vector<Core::Straggler> Core::StragglersAt(const std::string& location) {
+  std::vector<Straggler> stragglers;
+  for (const auto& [id, run] : runs_) {
+    if (run->end_wanted != v1::EndCause::END_CAUSE_UNSPECIFIED) continue;
+    const auto at = run->locations().find(location);
+    if (at == run->locations().end() || at->second.undecided == 0) continue;
+    for (uint32_t i = 0; i < run->shards(); ++i) {
+      const Shard& shard = run->shard(i);
+      if (shard.stale || shard.leases.empty() || shard.row.location != location) continue;
+      for (const Lease& lease : shard.leases) {
+        if (lease.row.isolated || lease.recalled || lease.remaining == 0 ||
+            now_ - lease.granted < kYoung) {
+          continue;
+        }
+        const bool any = std::any_of(
+            lease.row.positions.begin(), lease.row.positions.end(), [&](uint32_t position) {
+              return lease.left[position] && shard.holders[position] == 1 &&
+                     run->TestOf(shard.row.executions[position]).repeatable;
+            });
+        if (!any) continue;
+        stragglers.push_back({run.get(), i, lease.row.epoch, lease.remaining});
+      }
     }
   }
+  std::stable_sort(stragglers.begin(), stragglers.end(),
+                   [](const Straggler& a, const Straggler& b) { return a.remaining < b.remaining; });
+  return stragglers;
 }
 
 // The tail of the lease with the most left to do goes to `idle` as well, if it may be
 // repeated; its holder is asked to give back what it has not started.
-void Core::SplitFor(Session& idle, Effects& out) {
-  constexpr absl::Duration kYoung = absl::Seconds(1);
+void Core::SplitFor(Session& idle, std::vector<Straggler>& stragglers, Effects& out) {
   RunState* best_run = nullptr;
   Lease* best = nullptr;
+  size_t best_at = 0;
   std::vector<uint32_t> positions;
-  for (const auto& [id, run] : runs_) {
-    if (run->end_wanted != v1::EndCause::END_CAUSE_UNSPECIFIED) continue;
-    const auto at = run->locations().find(idle.location());
-    if (at == run->locations().end() || at->second.undecided == 0) continue;
-    for (uint32_t i = 0; i < run->shards(); ++i) {
-      Shard& shard = run->shard(i);
-      if (shard.stale || shard.leases.empty() || shard.row.location != idle.location()) continue;
-      for (Lease& lease : shard.leases) {
-        if (lease.row.instance == idle.instance() || lease.row.isolated || lease.recalled ||
-            now_ - lease.granted < kYoung || lease.remaining <= positions.size()) {
-          continue;
-        }
-        std::vector<uint32_t> rest;
-        for (uint32_t position : lease.row.positions) {
-          if (!lease.left[position] || shard.holders[position] != 1) continue;
-          const uint32_t execution = shard.row.executions[position];
-          if (run->TestOf(execution).repeatable && MayRun(*run, idle, execution)) {
-            rest.push_back(position);
-          }
-        }
-        if (rest.size() <= positions.size()) continue;
-        best_run = run.get();
-        best = &lease;
-        positions = std::move(rest);
+  for (size_t i = stragglers.size(); i-- > 0 && stragglers[i].remaining > positions.size();) {
+    RunState& run = *stragglers[i].run;
+    Shard& shard = run.shard(stragglers[i].shard);
+    Lease* lease = shard.FindLease(stragglers[i].epoch);
+    if (lease == nullptr || lease->row.instance == idle.instance()) continue;
+    std::vector<uint32_t> rest;
+    for (uint32_t position : lease->row.positions) {
+      if (!lease->left[position] || shard.holders[position] != 1) continue;
+      const uint32_t execution = shard.row.executions[position];
+      if (run.TestOf(execution).repeatable && MayRun(run, idle, execution)) {
+        rest.push_back(position);
       }
     }
+    if (rest.size() <= positions.size()) continue;
+    best_run = &run;
+    best = lease;
+    best_at = i;
+    positions = std::move(rest);
   }
   if (best == nullptr) return;
   const bool alone = positions.size() == 1;
@@ -171,6 +212,7 @@ void Core::SplitFor(Session& idle, Effects& out) {
   positions.erase(positions.begin(), positions.begin() + static_cast<ptrdiff_t>(positions.size() / 2));
   if (positions.size() > idle.window) positions.resize(idle.window);
   best->recalled = true;
+  stragglers.erase(stragglers.begin() + static_cast<ptrdiff_t>(best_at));
   if (const Session* holder = SessionOf(best->row.instance); holder != nullptr) {
     Send send{.peer = holder->peer, .message = {}};
     v1::LeaseRecall& recall = *send.message.mutable_recall();

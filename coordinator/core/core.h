@@ -42,6 +42,8 @@ struct CoreOptions {
   bool exclusive = true;
   // Work that an agent is given beyond what it runs: 2 x round trip + 50 ms.
   absl::Duration prefetch = absl::Milliseconds(250);
+  // Agents that are gone and still remembered, for those who list them.
+  size_t gone_agents_most = 1'000;
 };
 
 // A run as WatchRun shows it, without its failures.
@@ -209,10 +211,19 @@ class Core {
   // care.cc
   void On(event::Tick& e, Effects& out);
   void CareForAgents(Effects& out);
+  void ForgetGoneAgents();
   void CareForDoubts(Effects& out);
   void CareForLocations(Effects& out);
   void CareForStragglers(Effects& out);
-  void SplitFor(Session& idle, Effects& out);
+  // A lease whose rest may be given to an idle agent as well.
+  struct Straggler {
+    RunState* run = nullptr;
+    uint32_t shard = 0;
+    uint32_t epoch = 0;
+    uint32_t remaining = 0;
+  };
+  std::vector<Straggler> StragglersAt(const std::string& location);
+  void SplitFor(Session& idle, std::vector<Straggler>& stragglers, Effects& out);
 
   const CoreOptions options_;
   absl::Time now_;

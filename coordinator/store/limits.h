@@ -15,6 +15,7 @@ namespace picket {
 struct StoreLimits {
   size_t history_per_key = 200;                       // measurements kept per test and location
   absl::Duration gone_agents_kept = absl::Hours(24);  // rows of agents that are gone
+  size_t gone_agents_most = 1'000;                    // of them, the latest
   absl::Duration outbox_kept = absl::Hours(24 * 7);   // rows of targets that nobody serves
   // Longest until a row of the outbox is due again; one due later is due now, since the
   // clock must have been set back.

@@ -1,6 +1,9 @@
 #include "coordinator/store/memory_agents.h"
 
+#include <algorithm>
+
 #include "coordinator/store/compare.h"
+#include "coordinator/store/limits.h"
 
 namespace picket {
 
@@ -78,6 +81,17 @@ std::vector<AgentRow> MemoryAgents::All() const {
 void MemoryAgents::ForgetGone(absl::Time before) {
   std::erase_if(rows_, [&](const auto& entry) {
     return entry.second.agent.state() == v1::Agent::GONE && entry.second.renewed < before;
+  });
+  std::vector<absl::Time> gone;
+  for (const auto& [instance, row] : rows_) {
+    if (row.agent.state() == v1::Agent::GONE) gone.push_back(row.renewed);
+  }
+  const size_t most = DefaultStoreLimits().gone_agents_most;
+  if (gone.size() <= most) return;
+  const auto oldest_kept = gone.begin() + static_cast<std::ptrdiff_t>(gone.size() - most);
+  std::nth_element(gone.begin(), oldest_kept, gone.end());
+  std::erase_if(rows_, [&](const auto& entry) {
+    return entry.second.agent.state() == v1::Agent::GONE && entry.second.renewed < *oldest_kept;
   });
 }
 

@@ -164,6 +164,11 @@ absl::StatusOr<size_t> PruneSql(SqlDriver& driver, size_t keep_runs, absl::Time 
       driver.Exec("DELETE FROM agents WHERE state = $1 AND renewed_us < $2",
                   {V::Int(v1::Agent::GONE),
                    V::Int(TimeToMicros(now - DefaultStoreLimits().gone_agents_kept))}));
+  ABSL_RETURN_IF_ERROR(driver.Exec(
+      "DELETE FROM agents WHERE state = $1 AND renewed_us < (SELECT renewed_us FROM agents "
+      "WHERE state = $2 ORDER BY renewed_us DESC LIMIT 1 OFFSET $3)",
+      {V::Int(v1::Agent::GONE), V::Int(v1::Agent::GONE),
+       V::Int(static_cast<int64_t>(DefaultStoreLimits().gone_agents_most) - 1)}));
   return gone;
 }
 

@@ -2,6 +2,9 @@
 
 #include <gmock/gmock.h>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "coordinator/store/limits.h"
 #include "tests/contract/store/store_contract.h"
 #include "tests/support/status_matchers.h"
 
@@ -49,6 +52,29 @@ TEST_P(StoreContract, DrainingAnInstanceThatLostItsNameLeavesTheNewOneAlone) {
   ASSERT_THAT(agents, SizeIs(2));
   EXPECT_EQ(agents[0].agent.state(), v1::Agent::DRAINING);
   EXPECT_EQ(agents[1].agent.state(), v1::Agent::LIVE);
+}
+
+TEST_P(StoreContract, OfAgentsThatAreGoneTheLatestAreKept) {
+  const size_t most = DefaultStoreLimits().gone_agents_most;
+  std::vector<Proposal> proposals;
+  const auto leave = [&](absl::string_view prefix, size_t count) {
+    proposals.clear();
+    for (size_t i = 0; i < count; ++i) {
+      const std::string instance = absl::StrCat(prefix, i);
+      proposals.push_back(PutAgent{MakeAgent(instance, instance, "eu-west", "c1")});
+      proposals.push_back(CloseAgent{.instance = instance, .coordinator = "c1", .goodbye = true});
+    }
+    ASSERT_OK(store().Commit(proposals).status());
+  };
+  ASSERT_TRUE(Put(PutAgent{MakeAgent("live", "web-1", "eu-west", "c1")}).committed);
+  leave("early-", 5);
+  leave("later-", most);
+  ASSERT_OK(store().Prune(/*keep_runs=*/100, absl::InfinitePast(), /*most=*/100).status());
+  ASSERT_OK_AND_ASSIGN(std::vector<AgentRow> agents, store().LoadAgents());
+  EXPECT_THAT(agents, SizeIs(most + 1));
+  for (const AgentRow& row : agents) {
+    EXPECT_FALSE(absl::StartsWith(row.agent.instance(), "early-")) << row.agent.instance();
+  }
 }
 
 TEST_P(StoreContract, AClosedStreamGivesItsNameAway) {
