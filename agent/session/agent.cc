@@ -142,6 +142,8 @@ class AgentImpl : public Agent {
   void Run();
   // Waits for events or the state's deadline; false = stop.
   bool Take(std::vector<SessionEvent>* events);
+  // What is told is in the spool before it is told; the rest soon after it was made.
+  void FlushSpool(const std::vector<SessionEffect>& effects);
   void Publish();
   void RefreshMetrics();
 
@@ -170,6 +172,8 @@ class AgentImpl : public Agent {
   uint64_t stream_number_ = 0;
   std::string disk_error_;
   absl::Duration turn_began_;
+  absl::Duration flushed_ = -absl::InfiniteDuration();
+  bool unflushed_ = false;  // the spool may hold what is not handed to the system
 
   Mutex mu_;
   CondVar wake_;
@@ -196,7 +200,7 @@ void AgentImpl::Run() {
       }
     }
     std::vector<SessionEffect> effects = state_.Apply(clock_->Monotonic(), std::move(events));
-    spool_->Flush();
+    FlushSpool(effects);
     Publish();
     for (SessionEffect& effect : effects) {
       std::visit([this](auto& e) { Do(e); }, effect);
@@ -204,9 +208,21 @@ void AgentImpl::Run() {
   } while (Take(&events));
 }
 
+void AgentImpl::FlushSpool(const std::vector<SessionEffect>& effects) {
+  const absl::Duration now = clock_->Monotonic();
+  const bool tells = std::any_of(effects.begin(), effects.end(), [](const SessionEffect& effect) {
+    return std::holds_alternative<SendMessage>(effect);
+  });
+  unflushed_ = !tells && now < flushed_ + DefaultSessionLimits().flush_delay;
+  if (unflushed_) return;
+  spool_->Flush();
+  flushed_ = now;
+}
+
 bool AgentImpl::Take(std::vector<SessionEvent>* events) {
   events->clear();
-  const absl::Duration deadline = state_.NextDeadline();
+  absl::Duration deadline = state_.NextDeadline();
+  if (unflushed_) deadline = std::min(deadline, flushed_ + DefaultSessionLimits().flush_delay);
   MutexLock lock(&mu_);
   while (mailbox_.empty() && !stop_) {
     const absl::Duration left = deadline - clock_->Monotonic();

@@ -22,7 +22,9 @@ struct SessionLimits {
   absl::Duration goodbye_timeout = absl::Seconds(5);  // from Goodbye to the stream's end
 
   // Results.
-  absl::Duration flush_delay = absl::Milliseconds(3);  // a batch waits for company, if one is out
+  // A batch waits for company, if one is out or many checks are in flight; what is not told
+  // yet waits no longer to be written to the spool.
+  absl::Duration flush_delay = absl::Milliseconds(4);
   uint32_t batch_results = 512;                        // results of one batch
   size_t unacknowledged_bytes = 8u << 20;              // on the wire, not yet acknowledged
 

@@ -53,12 +53,13 @@ void ResultSender::Close() {
   unsent_since_ = absl::InfiniteDuration();
 }
 
-std::vector<v1::ResultBatch> ResultSender::Take(absl::Duration now) {
+std::vector<v1::ResultBatch> ResultSender::Take(absl::Duration now, bool company) {
   std::vector<v1::ResultBatch> batches;
   if (!open_ || spool_->last() <= sent_) return batches;
   unsent_since_ = std::min(unsent_since_, now);
   const bool full = spool_->last() - sent_ >= limits_.batch_results;
-  if (!on_wire_.empty() && !full && now < unsent_since_ + limits_.flush_delay) return batches;
+  const bool wait = company || !on_wire_.empty();
+  if (wait && !full && now < unsent_since_ + limits_.flush_delay) return batches;
   while (spool_->last() > sent_ && wire_bytes_ < limits_.unacknowledged_bytes) {
     std::vector<SpoolRecord> records =
         spool_->Read(sent_, limits_.batch_results, batch_bytes_most_ - batch_bytes_most_ / 8);

@@ -29,8 +29,9 @@ class ResultSender {
   void Open(absl::Duration now, size_t batch_bytes_most);
   void Close();
 
-  // Batches to send now. Empty while closed.
-  std::vector<v1::ResultBatch> Take(absl::Duration now);
+  // Batches to send now. Empty while closed. `company`: more results are about to come, so
+  // that a small batch is worth a short wait for them.
+  std::vector<v1::ResultBatch> Take(absl::Duration now, bool company);
   // When Take may have something, if nothing else happens before.
   absl::Duration NextTake() const;
 

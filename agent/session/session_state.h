@@ -42,7 +42,7 @@ class SessionState {
   SessionState(SessionConfig config, Spool* spool, Random random);
 
   // What to do, in order, after `events` at `now`. The first call dials. Times never
-  // go back. Before the effects are carried out, the spool must be flushed.
+  // go back. Before a message of it is sent, the spool must be flushed.
   std::vector<SessionEffect> Apply(absl::Duration now, std::vector<SessionEvent> events);
   // Apply a Tick by then.
   absl::Duration NextDeadline() const;

@@ -166,7 +166,7 @@ void SessionState::SendStarted() {
 
 void SessionState::SendResults() {
   if (!connected()) return;
-  for (v1::ResultBatch& batch : sender_.Take(now_)) {
+  for (v1::ResultBatch& batch : sender_.Take(now_, book_.slots() >= config_.limits.turn_pace_in_flight)) {
     v1::AgentMessage message;
     message.mutable_results()->Swap(&batch);
     Send(std::move(message));

@@ -20,6 +20,10 @@ struct AppLimits {
   size_t watches = 10'000;
   absl::Duration watch_interval = absl::Milliseconds(100);  // between two states of a run
   absl::Duration snapshot_interval = absl::Seconds(1);      // of gauges
+  // After a commit with that many results the next one waits so long, from begin to begin:
+  // one commit for many results costs less than one for a few.
+  size_t commit_pace_results = 16;
+  absl::Duration commit_pace = absl::Milliseconds(4);
   absl::Duration prune_interval = absl::Minutes(1);
   size_t prune_rows = 10'000;          // of one transaction
   size_t poll_shards = 10'000;         // changed shards of one run in one poll

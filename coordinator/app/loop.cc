@@ -107,6 +107,14 @@ void CoordinatorImpl::MaybeCommit() {
   effects.proposals.clear();
   Tell(std::move(effects));
   if (proposals.empty()) return;
+  size_t results = 0;
+  for (const Proposal& proposal : proposals) {
+    const auto* write = std::get_if<WriteShard>(&proposal);
+    if (write != nullptr) results += write->results.size();
+  }
+  if (results >= limits_.commit_pace_results) {
+    commit_not_before_ = clock_->Monotonic() + limits_.commit_pace;
+  }
   store_busy_ = true;
   committer_->Commit(std::move(proposals));
 }

@@ -147,11 +147,20 @@ void CoordinatorImpl::ReadSealedState(SealedRun sealed) {
 void CoordinatorImpl::KeepResults(const StoredResults& stored) {
   const absl::Time now = StoreNow();
   Failures* failures = nullptr;
+  // Of a test's rows the last is shown; they mostly come together.
+  const ResultRow* latest = nullptr;
+  uint32_t latest_test = 0;
+  const auto record = [&] {
+    if (latest == nullptr) return;
+    const PlannedTest& test = stored.plan->tests[latest_test];
+    probes_.Record(test.suite, test.id, stored.location, latest->result, now);
+  };
   for (const ResultRow& row : stored.results) {
     if (!row.deciding) continue;
     const Position at = stored.plan->shape.At(row.execution);
-    const PlannedTest& test = stored.plan->tests[at.test];
-    probes_.Record(test.suite, test.id, stored.location, row.result, now);
+    if (at.test != latest_test) record();
+    latest = &row;
+    latest_test = at.test;
     if (row.result.outcome() == v1::Outcome::PASSED && !row.result.flaky()) continue;
     const EndByte end = DecideEnd(row.result.outcome(), row.result.flaky(),
                                   stored.plan->shape.tests()[at.test].policy);
@@ -162,6 +171,7 @@ void CoordinatorImpl::KeepResults(const StoredResults& stored) {
     AddResult(row, /*full=*/false, execution);
     failures->first.push_back(std::move(execution));
   }
+  record();
 }
 
 }  // namespace picket

@@ -79,12 +79,28 @@ TEST(SessionWorkTest, ResultsGoOutAtOnceWhenNothingIsOnTheWire) {
   h.End(2);
   EXPECT_THAT(h.Results(), IsEmpty()) << "waits for company";
   h.End(3);
-  EXPECT_LE(h.state.NextDeadline(), h.now + absl::Milliseconds(3));
-  h.Advance(absl::Milliseconds(3));
+  EXPECT_LE(h.state.NextDeadline(), h.now + SessionLimits().flush_delay);
+  h.Advance(SessionLimits().flush_delay);
   const auto second = h.Sent(v1::AgentMessage::kResults);
   ASSERT_THAT(second, SizeIs(1));
   EXPECT_EQ(second[0].results().sequence(), 3u);
   EXPECT_THAT(second[0].results().results(0).results(), SizeIs(2));
+}
+
+TEST(SessionWorkTest, ABusyAgentLetsResultsWaitForCompanyThoughNothingIsOnTheWire) {
+  const uint32_t busy = SessionLimits().turn_pace_in_flight;
+  Session h(busy + 1);
+  std::vector<uint32_t> executions(busy + 1);
+  for (uint32_t i = 0; i <= busy; ++i) executions[i] = i + 1;
+  h.Receive(H::Grant(H::Id("r"), executions));
+  h.End(1);
+  EXPECT_THAT(h.Results(), IsEmpty());
+  EXPECT_LE(h.state.NextDeadline(), h.now + SessionLimits().flush_delay);
+  // With few left in flight there is no company to wait for.
+  h.End(2);
+  const auto sent = h.Sent(v1::AgentMessage::kResults);
+  ASSERT_THAT(sent, SizeIs(1));
+  EXPECT_EQ(sent[0].results().sequence(), 2u);
 }
 
 TEST(SessionWorkTest, AnAcknowledgementFreesTheSpoolAndABogusOneDoesNot) {
