@@ -153,6 +153,19 @@ TEST_F(CommandsTest, InvalidSuiteOrUsageCreatesNothing) {
   EXPECT_TRUE(world_.coordinator().created.empty());
 }
 
+TEST_F(CommandsTest, ARunThatNoMessageHoldsIsRefusedBeforeItIsSent) {
+  std::string suite = "version: 1\nname: upload\ntests:\n";
+  for (int i = 0; i < 5; ++i) {
+    const std::string file = absl::StrCat("body-", i, ".bin");
+    Write(file, std::string(14u << 20, static_cast<char>('a' + i)));
+    absl::StrAppend(&suite, "  - name: t", i, "\n    request: { method: PUT, url: \"http://127.0.0.1:1/\", ",
+                    "body: { file: ", file, " } }\n    expect: [ { status: 200 } ]\n");
+  }
+  EXPECT_EQ(world_.Run({"run", Write("upload.yaml", suite)}), 2);
+  EXPECT_THAT(world_.err(), HasSubstr("bytes with its rows and files; at most 67043328 fit"));
+  EXPECT_TRUE(world_.coordinator().created.empty());
+}
+
 TEST_F(CommandsTest, NamesReservedForLaterAreRefused) {
   for (const char* flag : {"--token", "--tls-ca", "--tls-cert", "--tls-key", "--project"}) {
     EXPECT_EQ(world_.Run({"run", Suite(), flag, "x"}), 2) << flag;
