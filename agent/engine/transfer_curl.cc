@@ -157,18 +157,11 @@ void CurlCore::OnReady(int fd, uint32_t events) {
   curl_multi_socket_action(multi_, fd, flags, &running);
 }
 
-int CurlCore::SocketWanted(CURL* easy, curl_socket_t fd, int what, void* self, void*) {
+int CurlCore::SocketWanted(CURL*, curl_socket_t fd, int what, void* self, void*) {
   auto* core = static_cast<CurlCore*>(self);
   if (what == CURL_POLL_REMOVE) {
     core->loop_->Unwatch(fd);
     return 0;
-  }
-  CurlHandle* handle = nullptr;
-  curl_easy_getinfo(easy, CURLINFO_PRIVATE, &handle);
-  if (handle != nullptr && handle->user != nullptr) {
-    OpenSocket* socket = core->Find(fd);
-    if (socket != nullptr && socket->idle) core->TakeFromIdle(fd, socket);
-    handle->user->OnUsesSocket(fd);
   }
   uint32_t events = 0;
   if ((what & CURL_POLL_IN) != 0) events |= EPOLLIN;
@@ -236,9 +229,27 @@ OpenSocket* CurlCore::Register(int fd, CurlUser* user) {
   return &socket;
 }
 
+int CurlCore::Claim(Partition* partition, CurlUser* user) {
+  while (!partition->idle.empty()) {
+    const int fd = partition->idle.back();
+    OpenSocket* socket = Find(fd);
+    TakeFromIdle(fd, socket);
+    // What has happened to it since the last turn. In TLS bytes may be session tickets.
+    char byte;
+    const ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    if (got < 0 ? errno == EAGAIN || errno == EINTR : got > 0 && socket->tls != nullptr) {
+      socket->user = user;
+      return fd;
+    }
+    Kill(fd);
+  }
+  return -1;
+}
+
 void CurlCore::MarkIdle(int fd, OpenSocket* socket) {
   socket->user = nullptr;
   if (socket->partition == nullptr || socket->idle) return;
+  if (idle_ >= DefaultEngineLimits().idle_connections) return Kill(fd);
   socket->idle = true;
   socket->partition->idle.push_back(fd);
   ++idle_;
@@ -248,15 +259,15 @@ void CurlCore::MarkIdle(int fd, OpenSocket* socket) {
 void CurlCore::OnIdleReady(int fd, OpenSocket* socket) {
   char byte;
   const ssize_t got = recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-  loop_->Unwatch(fd);
   // In TLS what comes late may be session tickets: no harm.
-  if (got > 0 && socket->tls != nullptr) return;
+  if (got > 0 && socket->tls != nullptr) return loop_->Unwatch(fd);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
   TakeFromIdle(fd, socket);
   Kill(fd);
 }
 
 void CurlCore::Kill(int fd) {
+  loop_->Unwatch(fd);
   // libcurl 7.88 takes a connection with unread bytes for a live one: leave it none.
   char bytes[4096];
   for (int i = 0; i < 16 && recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT) > 0; ++i) {
@@ -268,6 +279,7 @@ void CurlCore::TakeFromIdle(int fd, OpenSocket* socket) {
   socket->idle = false;
   --idle_;
   std::vector<int>& idle = socket->partition->idle;
+  if (idle.back() == fd) return idle.pop_back();
   idle.erase(std::remove(idle.begin(), idle.end(), fd), idle.end());
 }
 

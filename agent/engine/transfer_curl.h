@@ -36,8 +36,6 @@ class CurlUser {
   // A socket for a new connection, CURL_SOCKET_BAD to refuse. Fills in `address`.
   virtual curl_socket_t OnOpenSocket(curl_sockaddr* address) = 0;
   virtual CURLcode OnSslContext(void* ssl_ctx) = 0;
-  // The transfer runs on `fd`.
-  virtual void OnUsesSocket(int fd) = 0;
   // A connection without TLS is about to be closed; `surplus`: bytes of the server are
   // left on it unread.
   virtual void OnClosing(int fd, bool surplus) = 0;
@@ -73,8 +71,13 @@ class CurlCore : private FdHandler {
   // Sockets of libcurl's connections.
   OpenSocket* Find(int fd);
   OpenSocket* Register(int fd, CurlUser* user);
-  // No transfer runs on it any more. It is watched meanwhile: one that the server ends,
-  // or sends unasked bytes on, is not used again.
+  // For a connection that may be used again. Never 0.
+  uint64_t NewRoute() { return ++last_route_; }
+  // Gives an idle connection of the partition to `user`, whose transfer must take its
+  // route. -1 if there is none that lives and has nothing unread.
+  int Claim(Partition* partition, CurlUser* user);
+  // No transfer runs on it any more: to be claimed, unless enough are. It is watched
+  // meanwhile: one that the server ends, or sends unasked bytes on, is not used again.
   void MarkIdle(int fd, OpenSocket* socket);
   // Ends a connection that libcurl still holds and must not use again: it finds it dead.
   void Kill(int fd);
@@ -115,6 +118,7 @@ class CurlCore : private FdHandler {
   std::vector<std::unique_ptr<CurlHandle>> free_;
   absl::flat_hash_map<int, OpenSocket> sockets_;
   size_t idle_ = 0;
+  uint64_t last_route_ = 0;
   absl::flat_hash_map<int, int64_t> lingering_;  // fd -> until
   std::deque<Lingering> linger_order_;
   LoopTimers::Id linger_timer_ = 0;

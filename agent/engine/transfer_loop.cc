@@ -22,8 +22,7 @@ struct Home {
 
 class Session : public TransferSession {
  public:
-  Session(std::shared_ptr<Home> home, uint64_t* next_partition)
-      : home_(std::move(home)), partitions_(next_partition) {}
+  explicit Session(std::shared_ptr<Home> home) : home_(std::move(home)) {}
 
   ~Session() override {
     if (home_->curl == nullptr) return;
@@ -42,8 +41,7 @@ class TransferLoopImpl : public TransferLoop {
   TransferLoopImpl(Options options, std::unique_ptr<EventLoop> loop)
       : options_(std::move(options)),
         loop_(std::move(loop)),
-        tls_(options_.ca_file),
-        pool_(&partitions_) {}
+        tls_(options_.ca_file) {}
 
   ~TransferLoopImpl() override {
     loop_->Stop();
@@ -77,7 +75,7 @@ class TransferLoopImpl : public TransferLoop {
   void Post(absl::AnyInvocable<void()> work) override { loop_->Post(std::move(work)); }
 
   std::unique_ptr<TransferSession> NewSession() override {
-    return std::make_unique<Session>(home_, &partitions_);
+    return std::make_unique<Session>(home_);
   }
 
   TransferId StartTransfer(TransferSession* session, TransferRequest request, Done done) override {
@@ -153,7 +151,6 @@ class TransferLoopImpl : public TransferLoop {
 
   // The loop's thread only.
   TlsStores tls_;
-  uint64_t partitions_ = 0;
   PartitionMap pool_;
   TransferContext context_;
   TransferId last_id_ = 0;

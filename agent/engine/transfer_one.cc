@@ -49,6 +49,8 @@ curl_socket_t Transfer::OnOpenSocket(curl_sockaddr* address) {
     }
     claimed_ = false;
     result_.reused = false;
+    surplus_ = false;
+    tls_.reset();
     result_.request_head.clear();
     head_sent_ = false;
     body_sent_ = 0;
@@ -65,6 +67,7 @@ curl_socket_t Transfer::OnOpenSocket(curl_sockaddr* address) {
   fd_ = fd;
   OpenSocket* socket = context_->curl->Register(fd, this);
   socket->partition = partition_;
+  socket->route = route_number_;
   socket->address = address_;
   socket->port = port_;
   return fd;
@@ -74,17 +77,6 @@ CURLcode Transfer::OnSslContext(void* ssl_ctx) {
   tls_ = std::make_shared<TlsHandshake>(tls_setup_);
   if (OpenSocket* socket = context_->curl->Find(fd_)) socket->tls = tls_;
   return tls_->Configure(static_cast<SSL_CTX*>(ssl_ctx)) ? CURLE_OK : CURLE_SSL_CERTPROBLEM;
-}
-
-void Transfer::OnUsesSocket(int fd) {
-  if (fd == fd_) return;
-  OpenSocket* socket = context_->curl->Find(fd);
-  if (socket == nullptr || socket->user != nullptr) return;
-  fd_ = fd;
-  socket->user = this;
-  address_ = socket->address;
-  tls_ = socket->tls;
-  result_.reused = true;
 }
 
 void Transfer::OnDebug(curl_infotype type, const char* data, size_t size) {
@@ -298,11 +290,6 @@ void Transfer::Resume() {
 
 void Transfer::OnDone(CURLcode code) {
   if (finished_) return;
-  if (fd_ < 0) {
-    curl_socket_t fd = CURL_SOCKET_BAD;
-    curl_easy_getinfo(handle_->easy, CURLINFO_ACTIVESOCKET, &fd);
-    if (fd != CURL_SOCKET_BAD) OnUsesSocket(fd);
-  }
   if (code == CURLE_OK && undrained_ && result_.reason == Reason::none) {
     stage_ = Stage::kDecoding;
     done_pending_ = true;

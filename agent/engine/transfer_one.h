@@ -64,6 +64,7 @@ class Transfer : private CurlUser {
   void Resolve();
   void OnAddresses(DnsUpdate update);
   bool TakePooled(const std::vector<IpAddress>& addresses);
+  bool Claim(std::shared_ptr<Partition> partition);
   void OnConnected(ConnectOutcome outcome);
   void Talk();
   void SetOptions();
@@ -77,7 +78,6 @@ class Transfer : private CurlUser {
   void OnDebug(curl_infotype type, const char* data, size_t size) override;
   curl_socket_t OnOpenSocket(curl_sockaddr* address) override;
   CURLcode OnSslContext(void* ssl_ctx) override;
-  void OnUsesSocket(int fd) override;
   void OnClosing(int fd, bool surplus) override;
   void OnDone(CURLcode code) override;
 
@@ -125,7 +125,8 @@ class Transfer : private CurlUser {
   curl_slist* headers_ = nullptr;
   curl_slist* route_ = nullptr;
   std::shared_ptr<Partition> partition_;  // null = a connection of our own
-  bool claimed_ = false;                  // an idle connection of the partition was there
+  uint64_t route_number_ = 0;             // of the connection; 0 = used once
+  bool claimed_ = false;                  // it was open already
   int handed_fd_ = -1;                    // connected by us, not yet taken by libcurl
   int fd_ = -1;                           // what libcurl uses
   bool refused_again_ = false;            // libcurl wanted to send the request a second time

@@ -8,13 +8,7 @@ namespace picket {
 
 std::shared_ptr<Partition> PartitionMap::Get(const std::string& key) {
   std::shared_ptr<Partition>& partition = map_[key];
-  if (partition == nullptr) {
-    const uint64_t number = ++*next_;
-    partition = std::make_shared<Partition>();
-    partition->key = key;
-    partition->address = absl::StrFormat("fd70::%x:%x:%x:%x", number >> 48, (number >> 32) & 0xffff,
-                                         (number >> 16) & 0xffff, number & 0xffff);
-  }
+  if (partition == nullptr) partition = std::make_shared<Partition>();
   return partition;
 }
 
@@ -25,8 +19,14 @@ std::shared_ptr<Partition> PartitionMap::Find(const std::string& key) {
 
 void PartitionMap::Tidy() {
   absl::erase_if(map_, [](const auto& entry) {
-    return entry.second->idle.empty() && entry.second->users == 0;
+    return entry.second->idle.empty() && entry.second.use_count() == 1;
   });
+}
+
+std::string RouteAddress(uint64_t route) {
+  if (route == 0) return "fd70::";
+  return absl::StrFormat("fd70::%x:%x:%x:%x", route >> 48, (route >> 32) & 0xffff,
+                         (route >> 16) & 0xffff, route & 0xffff);
 }
 
 }  // namespace picket

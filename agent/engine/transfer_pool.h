@@ -1,8 +1,9 @@
 // File: transfer_pool.h
 //
-// Which transfers may share a connection. libcurl keeps the connections; it picks one
-// by where it believes to connect to. A partition is a made-up address (of fd70::/16,
-// never contacted: the socket is opened by us) that only those who may share know.
+// Which transfers may share a connection. libcurl keeps the connections and picks one by
+// where it believes to connect to; so each connection that may be used again has a route of
+// its own, a made-up address (of fd70::/16, never contacted: the socket is opened by us)
+// that only the transfer it was given to is told. Which one that is, is decided here.
 //
 // Thread rule: thread-compatible; the loop's own thread.
 
@@ -20,20 +21,15 @@
 
 namespace picket {
 
+// Those who may share connections.
 struct Partition {
-  std::string key;
-  std::string address;  // the made-up IPv6 address, without brackets
-  // Sockets without a transfer, libcurl's to reuse.
+  // Sockets without a transfer; the last one used last.
   std::vector<int> idle;
-  int users = 0;  // transfers that hold this partition
 };
 
 // The partitions of one session, or of the loop's pool.
 class PartitionMap {
  public:
-  // `next` numbers partitions over all maps of a loop; must outlive this.
-  explicit PartitionMap(uint64_t* next) : next_(next) {}
-
   // The partition of `key`, made if need be. Never null.
   std::shared_ptr<Partition> Get(const std::string& key);
   // Null if there is none.
@@ -41,18 +37,23 @@ class PartitionMap {
   // Drops partitions without sockets and users.
   void Tidy();
 
+  bool empty() const { return map_.empty(); }
   const absl::flat_hash_map<std::string, std::shared_ptr<Partition>>& all() const { return map_; }
 
  private:
-  uint64_t* const next_;
   absl::flat_hash_map<std::string, std::shared_ptr<Partition>> map_;
 };
+
+// The made-up IPv6 address of a route, without brackets. Route 0 is of connections that
+// are used once.
+std::string RouteAddress(uint64_t route);
 
 class CurlUser;
 
 // An open socket that libcurl uses, and what is known of it.
 struct OpenSocket {
-  std::shared_ptr<Partition> partition;  // null = nobody else's
+  std::shared_ptr<Partition> partition;  // null = used once
+  uint64_t route = 0;
   IpAddress address;
   uint16_t port = 0;
   std::shared_ptr<TlsHandshake> tls;  // null without TLS

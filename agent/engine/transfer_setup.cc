@@ -18,8 +18,6 @@ namespace {
 
 using Reason = v1::FailureReason;
 
-// Where those go who share with nobody; never contacted.
-constexpr char kNoPartition[] = "fd70::";
 // libcurl gives a connection up after 300 s by default; the deadline is ours.
 constexpr absl::Duration kCurlPatience = absl::Seconds(290);
 
@@ -52,10 +50,9 @@ Transfer::Transfer(TransferContext* context, uint64_t id, PartitionMap* session,
 
 Transfer::~Transfer() {
   context_->loop->CancelTimer(deadline_);
-  if (OpenSocket* socket = fd_ < 0 ? nullptr : context_->curl->Find(fd_);
-      socket != nullptr && socket->user == this) {
-    socket->user = nullptr;
-  }
+  OpenSocket* socket = fd_ < 0 ? nullptr : context_->curl->Find(fd_);
+  const bool cut_short = socket != nullptr && socket->user == this;
+  if (cut_short) socket->user = nullptr;
   if (handle_ != nullptr) {
     handle_->user = nullptr;
     if (added_) context_->curl->Remove(handle_.get());
@@ -65,7 +62,7 @@ Transfer::~Transfer() {
     context_->loop->Forget(handed_fd_);
     close(handed_fd_);
   }
-  if (partition_ != nullptr) --partition_->users;
+  if (cut_short && context_->curl->Find(fd_) != nullptr) context_->curl->Kill(fd_);
   curl_slist_free_all(headers_);
   curl_slist_free_all(route_);
 }
@@ -76,15 +73,23 @@ void Transfer::Start() {
                                          [this] { OnDeadline(); });
   if (!Prepare()) return;
   // A connection of this session that is free goes before everything else.
-  partition_ = session_->Find(ConnectionKey());
-  if (partition_ != nullptr && !partition_->idle.empty()) {
-    ++partition_->users;
-    claimed_ = true;
-    Talk();
-    return;
-  }
-  partition_ = nullptr;
+  if (!session_->empty() && Claim(session_->Find(ConnectionKey()))) return Talk();
   Resolve();
+}
+
+bool Transfer::Claim(std::shared_ptr<Partition> partition) {
+  if (partition == nullptr) return false;
+  const int fd = context_->curl->Claim(partition.get(), this);
+  if (fd < 0) return false;
+  const OpenSocket* socket = context_->curl->Find(fd);
+  partition_ = std::move(partition);
+  claimed_ = true;
+  fd_ = fd;
+  route_number_ = socket->route;
+  address_ = socket->address;  // and where to, if it turns out to be dead
+  tls_ = socket->tls;
+  result_.reused = true;
+  return true;
 }
 
 bool Transfer::Prepare() {
@@ -235,12 +240,7 @@ void Transfer::OnAddresses(DnsUpdate update) {
 bool Transfer::TakePooled(const std::vector<IpAddress>& addresses) {
   const std::string key = ConnectionKey();
   for (const IpAddress& address : addresses) {
-    auto partition = context_->pool->Find(absl::StrCat(key, "@", IpText(address)));
-    if (partition == nullptr || partition->idle.empty()) continue;
-    partition_ = std::move(partition);
-    ++partition_->users;
-    claimed_ = true;
-    address_ = address;
+    if (!Claim(context_->pool->Find(absl::StrCat(key, "@", IpText(address))))) continue;
     Talk();
     return true;
   }
@@ -269,7 +269,7 @@ void Transfer::OnConnected(ConnectOutcome outcome) {
     partition_ = request_.reuse
                      ? context_->pool->Get(absl::StrCat(ConnectionKey(), "@", IpText(address_)))
                      : session_->Get(ConnectionKey());
-    ++partition_->users;
+    route_number_ = context_->curl->NewRoute();
   }
   Talk();
 }
@@ -277,11 +277,6 @@ void Transfer::OnConnected(ConnectOutcome outcome) {
 void Transfer::Talk() {
   stage_ = Stage::kTalking;
   lookup_.reset();
-  if (claimed_) {
-    // Where libcurl may connect to if the connection turns out to be dead.
-    if (const OpenSocket* idle = context_->curl->Find(partition_->idle.back()))
-      address_ = idle->address;
-  }
   handle_ = context_->curl->Take();
   if (handle_ == nullptr) {
     Fail(Reason::agent_resources, "The agent is out of memory.", true);
@@ -371,11 +366,10 @@ void Transfer::SetHeaders() {
 
 void Transfer::SetRoute() {
   CURL* easy = handle_->easy;
-  const bool own = partition_ == nullptr;
-  const std::string address = own ? kNoPartition : partition_->address;
+  const std::string address = RouteAddress(route_number_);
   // Without a free connection of ours libcurl shall not look for one either.
   curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, claimed_ ? 0L : 1L);
-  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, own ? 1L : 0L);
+  curl_easy_setopt(easy, CURLOPT_FORBID_REUSE, partition_ == nullptr ? 1L : 0L);
   if (!proxied_) {
     route_ = curl_slist_append(nullptr, absl::StrCat("::[", address, "]:", port_).c_str());
     curl_easy_setopt(easy, CURLOPT_CONNECT_TO, route_);

@@ -1,7 +1,15 @@
 // Which transfers share a connection, which never do, and what digest makes of it.
 
+#include <netinet/in.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <atomic>
 #include <memory>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -64,6 +72,110 @@ TEST_F(TransferConnectionsTest, PooledConnectionsAreSharedByAll) {
   EXPECT_EQ(server_->connections(), 1);
   EXPECT_FALSE(runner_.Run(To("/keep")).reused);  // fresh takes nothing from the pool
   EXPECT_EQ(server_->connections(), 2);
+}
+
+// Keeps a number of transfers going, each with a path of its own, until enough have ended.
+class Stream {
+ public:
+  Stream(TransferLoop* loop, std::string base, int total)
+      : loop_(loop), base_(std::move(base)), total_(total) {}
+
+  // On the loop.
+  void Next() {
+    if (started_ == total_) return;
+    const std::string query = std::to_string(++started_);
+    TransferRequest request = Get(base_ + "?" + query);
+    request.reuse = true;
+    auto session = std::shared_ptr<TransferSession>(loop_->NewSession());
+    loop_->StartTransfer(session.get(), std::move(request),
+                         [this, session, query](TransferResult result) {
+                           if (result.body != query) wrong_.push_back(result.message);
+                           Next();
+                           if (++ended_ == total_) done_.Raise();
+                         });
+  }
+  std::vector<std::string> Wait() {
+    done_.Wait();
+    return wrong_;
+  }
+
+ private:
+  TransferLoop* const loop_;
+  const std::string base_;
+  const int total_;
+  int started_ = 0, ended_ = 0;
+  std::vector<std::string> wrong_;
+  Signal done_;
+};
+
+// Answers each request with its query, so fast that the answer is often there before the
+// client has done anything else.
+class HastyServer {
+ public:
+  HastyServer() {
+    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t length = sizeof(address);
+    PICKET_CHECK(bind(listener_, reinterpret_cast<sockaddr*>(&address), length) == 0);
+    PICKET_CHECK(listen(listener_, 128) == 0);
+    getsockname(listener_, reinterpret_cast<sockaddr*>(&address), &length);
+    port_ = ntohs(address.sin_port);
+    thread_ = std::thread([this] { Run(); });
+  }
+  ~HastyServer() {
+    stop_.store(true);
+    thread_.join();
+    for (const pollfd& open : fds_) close(open.fd);
+  }
+  uint16_t port() const { return port_; }
+  int connections() const { return connections_.load(); }
+
+ private:
+  void Run() {
+    fds_.push_back({listener_, POLLIN, 0});
+    while (!stop_.load()) {
+      if (poll(fds_.data(), fds_.size(), 0) <= 0) continue;
+      for (size_t i = 1; i < fds_.size(); ++i) {
+        if (fds_[i].revents != 0 && !Answer(fds_[i].fd)) fds_[i].fd = -1;
+      }
+      if (fds_[0].revents == 0) continue;
+      fds_.push_back({accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC), POLLIN, 0});
+      ++connections_;
+    }
+  }
+  static bool Answer(int fd) {
+    char head[2048];
+    const ssize_t size = read(fd, head, sizeof(head));
+    if (size <= 0) {
+      close(fd);
+      return false;
+    }
+    const absl::string_view text(head, static_cast<size_t>(size));
+    const size_t from = text.find('?') + 1;
+    const absl::string_view query = text.substr(from, text.find(' ', from) - from);
+    const std::string answer =
+        absl::StrCat("HTTP/1.1 200 OK\r\nContent-Length: ", query.size(), "\r\n\r\n", query);
+    return write(fd, answer.data(), answer.size()) > 0;
+  }
+
+  int listener_;
+  uint16_t port_;
+  std::vector<pollfd> fds_;
+  std::atomic<int> connections_{0};
+  std::atomic<bool> stop_{false};
+  std::thread thread_;
+};
+
+TEST_F(TransferConnectionsTest, ManyPooledTransfersNeverMeetOnAConnection) {
+  HastyServer server;
+  Stream stream(runner_.loop(), absl::StrCat("http://127.0.0.1:", server.port(), "/"), 1000);
+  runner_.OnLoop([&] {
+    for (int i = 0; i < 32; ++i) stream.Next();
+  });
+  EXPECT_THAT(stream.Wait(), testing::IsEmpty());
+  EXPECT_LE(server.connections(), 32);
 }
 
 TEST_F(TransferConnectionsTest, PooledConnectionsAreKeptApartByAddress) {
