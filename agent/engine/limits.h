@@ -63,6 +63,7 @@ struct EngineLimits {
   size_t framing_per_body_byte = 16;       // … and for each byte of it
   size_t content_codings = 4;              // of one response
   size_t decode_turn_bytes = 256u << 10;   // decoded, or passed on, for one transfer in one turn
+  static constexpr size_t arrival_bytes = 16u << 10;  // looked at for the time they came
   size_t addresses = 16;                   // tried for one name and family
   size_t dns_aliases = 16;                 // CNAMEs followed
   size_t certificates = 10;                // of a server's chain

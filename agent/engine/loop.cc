@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
@@ -19,10 +20,19 @@ namespace picket {
 namespace {
 
 constexpr int kEventsPerTurn = 256;
+// The wall clock drifts by far less from one turn to the next.
+constexpr int64_t kWallJumpNs = 100'000;
 
 }  // namespace
 
 int64_t EventLoop::ReadClockNs() { return absl::ToInt64Nanoseconds(Clock::Real()->Monotonic()); }
+
+void EventLoop::ReadClocks() {
+  now_ns_ = turn_start_ns_ = ReadClockNs();
+  const int64_t offset_ns = absl::ToUnixNanos(Clock::Real()->TimeNow()) - now_ns_;
+  wall_steady_ = std::abs(offset_ns - wall_offset_ns_) < kWallJumpNs;
+  wall_offset_ns_ = offset_ns;
+}
 
 absl::StatusOr<std::unique_ptr<EventLoop>> EventLoop::Create() {
   const int epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -120,7 +130,7 @@ LoopTimers::Id EventLoop::StartTimer(int64_t delay_ns, absl::AnyInvocable<void()
 void EventLoop::Run() {
   now_ns_ = turn_start_ns_ = ReadClockNs();
   if (before_) before_();
-  now_ns_ = turn_start_ns_ = ReadClockNs();
+  ReadClocks();
   while (!stopping_.load(std::memory_order_relaxed)) {
     RunPosted();
     RunTimers();
@@ -170,7 +180,7 @@ void EventLoop::Poll(int64_t wait_ns) {
   const int count = wait_ns == 0 ? epoll_wait(epoll_fd_, events, kEventsPerTurn, 0)
                                  : epoll_pwait2(epoll_fd_, events, kEventsPerTurn,
                                                 wait_ns < 0 ? nullptr : &timeout, nullptr);
-  now_ns_ = turn_start_ns_ = ReadClockNs();
+  ReadClocks();
   for (int i = 0; i < count; ++i) {
     if (events[i].data.u64 == ~uint64_t{0}) {
       uint64_t drained;

@@ -69,6 +69,9 @@ class EventLoop {
   int64_t NowNs() const { return now_ns_; }
   // Read now: for phases.
   static int64_t ReadClockNs();
+  // A moment of the wall clock, since about the last turn, on the loop's clock; 0 if the
+  // wall clock jumped meanwhile.
+  int64_t FromWallNs(int64_t wall_ns) const { return wall_steady_ ? wall_ns - wall_offset_ns_ : 0; }
 
   // Longest time the loop did not turn (a long turn, or a deadline seen late) between
   // `since_ns` and now.
@@ -95,6 +98,7 @@ class EventLoop {
   void Poll(int64_t wait_ns);
   void Dispatch(int fd, uint32_t generation, uint32_t events);
   void NoteStall(int64_t end_ns, int64_t length_ns);
+  void ReadClocks();
 
   const int epoll_fd_;
   const int event_fd_;
@@ -108,6 +112,8 @@ class EventLoop {
   LoopTimers timers_;
   int64_t now_ns_ = 0;
   int64_t turn_start_ns_ = 0;
+  int64_t wall_offset_ns_ = 0;  // of the wall clock, this turn
+  bool wall_steady_ = false;    // it was the same on the last turn
   int64_t lag_ns_ = 0;
   std::deque<Stall> stalls_;  // later ones are shorter: the front of any window is its longest
   std::vector<absl::AnyInvocable<void()>> running_;

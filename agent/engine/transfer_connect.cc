@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "agent/engine/arrival.h"
 #include "agent/engine/limits.h"
 
 namespace picket {
@@ -120,6 +121,7 @@ void Connector::TryNext() {
       Failed(address, errno);
       continue;
     }
+    StampArrivals(fd);
     sockaddr_storage to;
     const socklen_t length = FillSockaddr(address, port_, &to);
     // Called once only: libcurl calls connect() again on the socket, which answers 0

@@ -145,9 +145,14 @@ void CurlCore::OnReady(int fd, uint32_t events) {
     EndLinger(fd);
     return;
   }
-  if (OpenSocket* socket = Find(fd); socket != nullptr && socket->idle) {
+  OpenSocket* socket = Find(fd);
+  if (socket != nullptr && socket->idle) {
     OnIdleReady(fd, socket);
     return;
+  }
+  if (socket != nullptr && socket->user != nullptr && socket->tls == nullptr &&
+      (events & EPOLLIN) != 0) {
+    socket->user->OnReadable(fd);
   }
   int flags = 0;
   if ((events & (EPOLLIN | EPOLLHUP | EPOLLRDHUP)) != 0) flags |= CURL_CSELECT_IN;

@@ -14,6 +14,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "agent/engine/arrival.h"
 #include "agent/engine/limits.h"
 
 namespace picket {
@@ -47,6 +48,7 @@ curl_socket_t Transfer::OnOpenSocket(curl_sockaddr* address) {
                                      strerror(errno), ".");
       return CURL_SOCKET_BAD;
     }
+    StampArrivals(fd);
     claimed_ = false;
     result_.reused = false;
     surplus_ = false;
@@ -106,6 +108,7 @@ void Transfer::OnDebug(curl_infotype type, const char* data, size_t size) {
       return;
     case CURLINFO_DATA_IN: {
       raw_bytes_ += size;
+      last_byte_ns_ = TakeArrived(size, false);
       const EngineLimits& limits = DefaultEngineLimits();
       if (padded_ || raw_bytes_ <= limits.framing_bytes +
                                        limits.framing_per_body_byte * result_.wire_body_bytes) {
@@ -140,9 +143,35 @@ void Transfer::OnClosing(int fd, bool surplus) {
               info.tcpi_bytes_received > 1;  // a FIN counts as one
 }
 
+void Transfer::OnReadable(int fd) {
+  came_.bytes = 0;
+  // What came of HTTP/2 may be frames of another kind.
+  if (!head_sent_ || request_.http_version == v1::HttpCheck::HTTP_2) return;
+  Arrival arrival;
+  if (!ReadArrival(fd, arrival)) return;
+  const int64_t now_ns = EventLoop::ReadClockNs();
+  const auto place = [&](int64_t wall_ns) {
+    const int64_t ns = context_->loop->FromWallNs(wall_ns);
+    return ns == 0 ? now_ns : std::clamp(ns, std::min(send_end_ns_, now_ns), now_ns);
+  };
+  came_ = {arrival.bytes, place(arrival.first_ns), place(arrival.last_ns)};
+}
+
+int64_t Transfer::TakeArrived(size_t size, bool first) {
+  if (size > came_.bytes) {  // read before it was seen, or more than was seen
+    came_.bytes = 0;
+    return EventLoop::ReadClockNs();
+  }
+  came_.bytes -= size;
+  return first ? came_.first_ns : came_.last_ns;
+}
+
 bool Transfer::OnHeaderLine(const char* data, size_t size) {
-  last_byte_ns_ = EventLoop::ReadClockNs();
-  if (first_byte_ns_ == 0) first_byte_ns_ = last_byte_ns_;
+  if (first_byte_ns_ == 0) {
+    last_byte_ns_ = first_byte_ns_ = TakeArrived(size, true);
+  } else {
+    last_byte_ns_ = TakeArrived(size, false);
+  }
   if (head_.Line(absl::string_view(data, size))) return true;
   result_.reason = head_.reason();
   result_.message =
@@ -165,7 +194,6 @@ size_t Transfer::OnBody(const char* data, size_t size) {
     resuming_ = true;
     return CURL_WRITEFUNC_PAUSE;
   }
-  last_byte_ns_ = EventLoop::ReadClockNs();
   result_.wire_body_bytes += size;
   CheckTlsSurplus();
   if (!body_begun_ && !StartBody()) return 0;

@@ -76,6 +76,9 @@ class Transfer : private CurlUser {
   bool OnHeaderLine(const char* data, size_t size) override;
   size_t OnBody(const char* data, size_t size) override;
   void OnDebug(curl_infotype type, const char* data, size_t size) override;
+  void OnReadable(int fd) override;
+  // When bytes that libcurl hands over came.
+  int64_t TakeArrived(size_t size, bool first);
   curl_socket_t OnOpenSocket(curl_sockaddr* address) override;
   CURLcode OnSslContext(void* ssl_ctx) override;
   void OnClosing(int fd, bool surplus) override;
@@ -153,6 +156,11 @@ class Transfer : private CurlUser {
   // Monotonic nanoseconds; 0 = not reached.
   int64_t start_ns_ = 0, dns_end_ns_ = 0, connect_start_ns_ = 0, connect_end_ns_ = 0;
   int64_t send_end_ns_ = 0, first_byte_ns_ = 0, last_byte_ns_ = 0, end_ns_ = 0;
+  // What waited on the socket when it was last seen, as far as it is not yet taken.
+  struct {
+    size_t bytes = 0;
+    int64_t first_ns = 0, last_ns = 0;
+  } came_;
   bool dns_asked_ = false;
   bool head_sent_ = false;
   uint64_t body_sent_ = 0;
