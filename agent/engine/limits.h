@@ -72,6 +72,12 @@ struct EngineLimits {
   absl::Duration connect_stagger = absl::Milliseconds(250);  // RFC 8305, 5: between attempts
   absl::Duration resolution_delay = absl::Milliseconds(50);  // RFC 8305, 3: for AAAA after A
 
+  // What one loop does before it looks after the rest again.
+  static constexpr size_t turn_events = 64;   // of those sockets that are ready
+  static constexpr size_t ready_events = 1024;  // asked of the kernel at once
+  size_t turn_posts = 64;                  // of the work posted
+  size_t turn_timers = 64;                 // of those that are due
+
   // What one loop keeps.
   size_t open_connections = 24'000;        // those in use included
   size_t idle_connections = 1024;          // of `connection: reuse` and of sessions

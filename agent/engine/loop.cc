@@ -1,7 +1,6 @@
 #include "agent/engine/loop.h"
 
 #include <pthread.h>
-#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -19,7 +18,6 @@
 namespace picket {
 namespace {
 
-constexpr int kEventsPerTurn = 256;
 // The wall clock drifts by far less from one turn to the next.
 constexpr int64_t kWallJumpNs = 100'000;
 
@@ -28,7 +26,7 @@ constexpr int64_t kWallJumpNs = 100'000;
 int64_t EventLoop::ReadClockNs() { return absl::ToInt64Nanoseconds(Clock::Real()->Monotonic()); }
 
 void EventLoop::ReadClocks() {
-  now_ns_ = turn_start_ns_ = ReadClockNs();
+  now_ns_ = ReadClockNs();
   const int64_t offset_ns = absl::ToUnixNanos(Clock::Real()->TimeNow()) - now_ns_;
   wall_steady_ = std::abs(offset_ns - wall_offset_ns_) < kWallJumpNs;
   wall_offset_ns_ = offset_ns;
@@ -131,17 +129,19 @@ void EventLoop::Run() {
   now_ns_ = turn_start_ns_ = ReadClockNs();
   if (before_) before_();
   ReadClocks();
+  turn_start_ns_ = now_ns_;
   while (!stopping_.load(std::memory_order_relaxed)) {
     RunPosted();
     RunTimers();
     if (after_turn_) after_turn_();
+    if (ready_next_ < ready_count_) {
+      ReadClocks();
+      DispatchSome();
+      continue;
+    }
     const int64_t end_ns = ReadClockNs();
     NoteStall(end_ns, end_ns - turn_start_ns_);
-    bool again = busy_ && busy_();
-    if (!again) {
-      MutexLock lock(&mu_);
-      again = !posted_.empty();
-    }
+    const bool again = (busy_ && busy_()) || MorePosted();
     const int64_t next_ns = timers_.Next();
     int64_t wait_ns = -1;
     if (again) {
@@ -153,19 +153,30 @@ void EventLoop::Run() {
   }
 }
 
+bool EventLoop::MorePosted() {
+  if (!running_.empty()) return true;
+  MutexLock lock(&mu_);
+  return !posted_.empty();
+}
+
 void EventLoop::RunPosted() {
-  {
+  if (running_.empty()) {
     MutexLock lock(&mu_);
     running_.swap(posted_);
   }
-  for (auto& work : running_) work();
-  running_.clear();
+  for (size_t i = 0; i < DefaultEngineLimits().turn_posts && !running_.empty(); ++i) {
+    absl::AnyInvocable<void()> work = std::move(running_.front());
+    running_.pop_front();
+    work();
+  }
 }
 
 void EventLoop::RunTimers() {
   int64_t deadline_ns = 0;
   // Timers started by these wait for the next turn only if they lie in the future.
-  while (auto fire = timers_.PopDue(now_ns_, &deadline_ns)) {
+  for (size_t i = 0; i < DefaultEngineLimits().turn_timers; ++i) {
+    auto fire = timers_.PopDue(now_ns_, &deadline_ns);
+    if (!fire) return;
     // Waking late is a stall too: the loop should have turned at the deadline.
     NoteStall(now_ns_, now_ns_ - deadline_ns);
     fire();
@@ -173,22 +184,32 @@ void EventLoop::RunTimers() {
 }
 
 void EventLoop::Poll(int64_t wait_ns) {
-  epoll_event events[kEventsPerTurn];
   timespec timeout{};
   timeout.tv_sec = wait_ns / 1'000'000'000;
   timeout.tv_nsec = wait_ns % 1'000'000'000;
-  const int count = wait_ns == 0 ? epoll_wait(epoll_fd_, events, kEventsPerTurn, 0)
-                                 : epoll_pwait2(epoll_fd_, events, kEventsPerTurn,
-                                                wait_ns < 0 ? nullptr : &timeout, nullptr);
+  constexpr int kMost = EngineLimits::ready_events;
+  const bool crowded = ready_count_ == kMost;  // others may have been ready on the last turn
+  const int count = wait_ns == 0
+                        ? epoll_wait(epoll_fd_, ready_, kMost, 0)
+                        : epoll_pwait2(epoll_fd_, ready_, kMost,
+                                       wait_ns < 0 ? nullptr : &timeout, nullptr);
+  ready_next_ = 0;
+  ready_count_ = static_cast<size_t>(std::max(count, 0));
   ReadClocks();
-  for (int i = 0; i < count; ++i) {
-    if (events[i].data.u64 == ~uint64_t{0}) {
+  if (!crowded) turn_start_ns_ = now_ns_;
+  DispatchSome();
+}
+
+void EventLoop::DispatchSome() {
+  for (size_t i = 0; i < EngineLimits::turn_events && ready_next_ < ready_count_; ++i) {
+    const epoll_event event = ready_[ready_next_++];
+    if (event.data.u64 == ~uint64_t{0}) {
       uint64_t drained;
       (void)!read(event_fd_, &drained, sizeof(drained));
       continue;
     }
-    Dispatch(static_cast<int>(events[i].data.u64 & 0xffffffffu),
-             static_cast<uint32_t>(events[i].data.u64 >> 32), events[i].events);
+    Dispatch(static_cast<int>(event.data.u64 & 0xffffffffu),
+             static_cast<uint32_t>(event.data.u64 >> 32), event.events);
   }
 }
 

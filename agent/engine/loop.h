@@ -1,13 +1,16 @@
 // File: loop.h
 //
 // An epoll loop on one thread: sockets, deadlines, work posted from elsewhere, and
-// the truth about itself, namely how long it did not turn.
+// the truth about itself, namely how long it did not turn. A turn does a bounded part of
+// what there is of each, so that a crowd of one kind does not hold up the others.
 //
 // Thread rule: Start, Stop and Post are safe from any thread; everything else belongs
 // to the loop's thread. Times are monotonic nanoseconds.
 
 #ifndef AGENT_ENGINE_LOOP_H_
 #define AGENT_ENGINE_LOOP_H_
+
+#include <sys/epoll.h>
 
 #include <atomic>
 #include <cstdint>
@@ -21,6 +24,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "agent/engine/limits.h"
 #include "agent/engine/loop_timers.h"
 #include "common/base/mutex.h"
 
@@ -95,7 +99,9 @@ class EventLoop {
   void Run();
   void RunPosted();
   void RunTimers();
+  bool MorePosted();
   void Poll(int64_t wait_ns);
+  void DispatchSome();
   void Dispatch(int fd, uint32_t generation, uint32_t events);
   void NoteStall(int64_t end_ns, int64_t length_ns);
   void ReadClocks();
@@ -111,15 +117,17 @@ class EventLoop {
   std::vector<Watched> watched_;  // by fd
   LoopTimers timers_;
   int64_t now_ns_ = 0;
-  int64_t turn_start_ns_ = 0;
+  int64_t turn_start_ns_ = 0;  // when the sockets that are being served were ready
   int64_t wall_offset_ns_ = 0;  // of the wall clock, this turn
   bool wall_steady_ = false;    // it was the same on the last turn
   int64_t lag_ns_ = 0;
   std::deque<Stall> stalls_;  // later ones are shorter: the front of any window is its longest
-  std::vector<absl::AnyInvocable<void()>> running_;
+  std::deque<absl::AnyInvocable<void()>> running_;
+  epoll_event ready_[EngineLimits::ready_events];
+  size_t ready_count_ = 0, ready_next_ = 0;
 
   Mutex mu_;
-  std::vector<absl::AnyInvocable<void()>> posted_ ABSL_GUARDED_BY(mu_);
+  std::deque<absl::AnyInvocable<void()>> posted_ ABSL_GUARDED_BY(mu_);
 };
 
 }  // namespace picket

@@ -7,6 +7,7 @@
 #include <memory>
 #include <vector>
 
+#include "agent/engine/limits.h"
 #include "agent/engine/loop_timers.h"
 #include "common/base/clock.h"
 #include "common/base/random.h"
@@ -134,6 +135,86 @@ TEST_F(LoopTest, AForgottenDescriptorMayComeBackAsAnother) {
     EXPECT_EQ(write(pair_[1], "x", 1), 1);
   });
   ready_.Wait();
+}
+
+TEST_F(LoopTest, ACrowdOfPostedWorkHoldsUpNoSocket) {
+  int worked = 0, worked_before = -1;
+  Signal done;
+  loop_->Post([&] {
+    EXPECT_TRUE(loop_->Watch(pair_[0], EPOLLIN, this).ok());
+    EXPECT_EQ(write(pair_[1], "x", 1), 1);
+  });
+  for (int i = 0; i < 1000; ++i) {
+    loop_->Post([&, i] {
+      ++worked;
+      if (worked_before < 0 && reads_ > 0) worked_before = worked - 1;
+      if (i == 999) done.Raise();
+    });
+  }
+  Start();
+  done.Wait();
+  EXPECT_EQ(worked, 1000);
+  EXPECT_GE(worked_before, 0);
+  EXPECT_LE(worked_before, static_cast<int>(DefaultEngineLimits().turn_posts));
+}
+
+TEST_F(LoopTest, ACrowdOfTimersHoldsUpNoSocket) {
+  int fired = 0, fired_before = -1;
+  Signal done;
+  loop_->Post([&] {
+    EXPECT_TRUE(loop_->Watch(pair_[0], EPOLLIN, this).ok());
+    EXPECT_EQ(write(pair_[1], "x", 1), 1);
+    for (int i = 0; i < 1000; ++i) {
+      loop_->StartTimer(0, [&] {
+        if (fired_before < 0 && reads_ > 0) fired_before = fired;
+        if (++fired == 1000) done.Raise();
+      });
+    }
+  });
+  Start();
+  done.Wait();
+  EXPECT_GE(fired_before, 0);
+  EXPECT_LE(fired_before, static_cast<int>(2 * DefaultEngineLimits().turn_timers));
+}
+
+// Many sockets that are ready at once.
+class CrowdTest : public LoopTest {
+ protected:
+  static constexpr int kSockets = 200;
+  CrowdTest() {
+    for (auto& pair : crowd_) {
+      EXPECT_EQ(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, pair), 0);
+      EXPECT_EQ(write(pair[1], "x", 1), 1);
+    }
+  }
+  ~CrowdTest() override {
+    loop_->Stop();
+    for (const auto& pair : crowd_) {
+      close(pair[0]);
+      close(pair[1]);
+    }
+  }
+  void OnReady(int fd, uint32_t) override {
+    char byte;
+    EXPECT_EQ(read(fd, &byte, 1), 1);
+    if (++reads_ == 1) loop_->Post([this] { reads_before_work_ = reads_; });
+    if (reads_ == kSockets) ready_.Raise();
+  }
+
+  int crowd_[kSockets][2];
+  int reads_before_work_ = 0;
+};
+
+TEST_F(CrowdTest, OfSocketsHoldsUpNoOtherWork) {
+  Start();
+  loop_->Post([this] {
+    for (const auto& pair : crowd_) EXPECT_TRUE(loop_->Watch(pair[0], EPOLLIN, this).ok());
+  });
+  ready_.Wait();
+  loop_->Stop();
+  EXPECT_EQ(reads_, kSockets);
+  EXPECT_GE(reads_before_work_, 1);
+  EXPECT_LE(reads_before_work_, static_cast<int>(EngineLimits::turn_events));
 }
 
 TEST_F(LoopTest, StallsAreRememberedForAsLongAsTheyConcern) {

@@ -3,12 +3,14 @@
 
 #include <sys/resource.h>
 
+#include <atomic>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/engine/loop.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/scripted_server.h"
@@ -53,6 +55,40 @@ TEST_F(TransferTest, AnAnswerIsToldWhole) {
   EXPECT_GT(result.bytes_up, 0u);
   EXPECT_GT(result.bytes_down, 5u);
   EXPECT_FALSE(result.reused);
+}
+
+TEST_F(TransferTest, ALoopThatLooksLateStillKnowsWhenTheAnswerCame) {
+  std::atomic<int64_t> written_ns{0};
+  server_->On("/ok", [&](ScriptedConnection& c, const std::string&) {
+    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+    written_ns.store(EventLoop::ReadClockNs());
+  });
+  int64_t start_ns = 0;
+  TransferResult result;
+  Signal done;
+  std::unique_ptr<TransferSession> session;
+  runner_.loop()->Post([&] {
+    start_ns = EventLoop::ReadClockNs();
+    session = runner_.loop()->NewSession();
+    runner_.loop()->StartTransfer(session.get(), To("/ok"), [&](TransferResult got) {
+      result = std::move(got);
+      session.reset();
+      done.Raise();
+    });
+    // The request goes out on this turn; the next one is a long one.
+    runner_.loop()->Post([&] {
+      while (written_ns.load() == 0) {
+      }
+      while (EventLoop::ReadClockNs() < written_ns.load() + 50'000'000) {
+      }
+    });
+  });
+  done.Wait();
+  EXPECT_EQ(Name(result.reason), "none") << result.message;
+  const int64_t most_us = (written_ns.load() - start_ns) / 1000 + 1;
+  EXPECT_LE(result.times.first_byte, most_us);
+  EXPECT_LE(result.times.total, most_us);
+  EXPECT_GE(result.loop_stall, absl::Milliseconds(49));
 }
 
 TEST_F(TransferTest, NothingGoesOutThatNobodyAskedFor) {
