@@ -183,7 +183,13 @@ class OperatorJudge {
     } else if (actual_.json->is_number()) {
       number = *actual_.json;
     }
-    if (!number.has_value()) return Fail("not a number");
+    if (!number.has_value()) {
+      if (is_text()) return Fail("not a number");
+      // A JSON text is none either, even if it spells one: the type is part of the answer.
+      const absl::string_view type = JsonTypeName(*actual_.json);
+      const bool vowel = type == "array" || type == "object";
+      return Fail(absl::StrCat(vowel ? "an " : "a ", type, ", not a number"));
+    }
     const int order = CompareNumbers(*number, *bound);
     switch (operation_.op) {
       case Op::above:
@@ -210,6 +216,8 @@ class OperatorJudge {
     size_t count = 0;
     if (actual_.counted) {
       count = actual_.count;
+    } else if (subject_ == v1::Subject::xpath) {
+      return Fail("the XPath yields a value, not nodes that could be counted");
     } else if (is_text()) {
       count = CountCodePoints(actual_.text);
     } else if (actual_.json->is_structured()) {

@@ -23,6 +23,7 @@ struct EngineLimits {
   size_t xpath_bytes = 4096;               // an expression as written
   unsigned long xpath_operations = 2'000'000;  // libxml2's opLimit, of one evaluation
   size_t xpath_nodes = 100'000;            // in a node-set
+  size_t xpath_attributes = 1'000;         // of one element of the body
 
   // What evaluates it.
   size_t inline_body_bytes = 64u << 10;    // a larger body is evaluated on a worker thread

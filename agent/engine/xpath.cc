@@ -12,7 +12,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "agent/engine/limits.h"
+#include "agent/engine/markup.h"
 #include "common/policy/limits.h"
 
 namespace picket {
@@ -54,12 +56,64 @@ class Document : public XPathDocument {
   xmlDocPtr doc_;
 };
 
-bool IsXml(absl::string_view text, absl::string_view content_type) {
-  const std::string type = absl::AsciiStrToLower(
-      absl::StripAsciiWhitespace(content_type.substr(0, content_type.find(';'))));
-  if (type.empty()) return absl::StartsWith(absl::StripLeadingAsciiWhitespace(text), "<?xml");
-  return type == "text/xml" || type == "application/xml" ||
-         (absl::EndsWith(type, "+xml") && type != "application/xhtml+xml");
+// The parser stopped at one of libxml2's own bounds: 256 levels, 10 MB of text in one node.
+bool HitBound(const xmlError& error) {
+  return error.code == XML_ERR_INTERNAL_ERROR || error.code == XML_ERR_NO_MEMORY ||
+         (error.message != nullptr && absl::StrContains(error.message, "XML_PARSE_HUGE"));
+}
+absl::Status TooMuch() {
+  return absl::ResourceExhaustedError("the body nests too deep, or holds too large a text, for XPath");
+}
+
+// In UTF-16 and UTF-32 letters hold NULs; elsewhere libxml2 takes one for the end.
+bool MayHoldNul(absl::string_view text) {
+  for (absl::string_view start : {absl::string_view("\xfe\xff"), absl::string_view("\xff\xfe"),
+                                  absl::string_view("<\0", 2), absl::string_view("\0", 1)}) {
+    if (absl::StartsWith(text, start)) return true;
+  }
+  return false;
+}
+
+absl::StatusOr<std::unique_ptr<XPathDocument>> ParseXml(absl::string_view text) {
+  if (absl::StrContains(text, '\0') && !MayHoldNul(text)) {
+    return absl::InvalidArgumentError("the body is not well-formed XML: it holds a NUL");
+  }
+  std::unique_ptr<xmlParserCtxt, void (*)(xmlParserCtxtPtr)> parser(xmlNewParserCtxt(),
+                                                                    xmlFreeParserCtxt);
+  if (parser == nullptr) return absl::ResourceExhaustedError("no memory for an XML parser");
+  // What declares no entity can expand none.
+  parser->sax->entityDecl = nullptr;
+  parser->sax->unparsedEntityDecl = nullptr;
+  parser->sax->attributeDecl = nullptr;
+  xmlDocPtr doc =
+      xmlCtxtReadMemory(parser.get(), text.data(), static_cast<int>(text.size()), nullptr, nullptr,
+                        XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+  if (doc != nullptr) return std::make_unique<Document>(doc);
+  if (HitBound(parser->lastError)) return TooMuch();
+  return absl::InvalidArgumentError(
+      absl::StrCat("the body is not well-formed XML: ", Reason(&parser->lastError)));
+}
+
+absl::StatusOr<std::unique_ptr<XPathDocument>> ParseHtml(absl::string_view text,
+                                                         absl::string_view content_type) {
+  std::unique_ptr<xmlParserCtxt, void (*)(xmlParserCtxtPtr)> parser(htmlNewParserCtxt(),
+                                                                    htmlFreeParserCtxt);
+  if (parser == nullptr) return absl::ResourceExhaustedError("no memory for an HTML parser");
+  // libxml2 takes a NUL for the end of the page.
+  std::string cleaned;
+  if (absl::StrContains(text, '\0')) {
+    cleaned = absl::StrReplaceAll(text, {{absl::string_view("\0", 1), " "}});
+    text = cleaned;
+  }
+  const std::string encoding = HtmlEncodingOf(text, content_type);
+  htmlDocPtr doc = htmlCtxtReadMemory(
+      parser.get(), text.data(), static_cast<int>(text.size()), nullptr, encoding.c_str(),
+      HTML_PARSE_RECOVER | HTML_PARSE_NONET | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING);
+  if (doc == nullptr) return absl::InvalidArgumentError("the body is not HTML");
+  auto document = std::make_unique<Document>(doc);
+  // Of a page that it gave up it keeps what came before: what is missing there proves nothing.
+  if (parser->disableSAX != 0 || HitBound(parser->lastError)) return TooMuch();
+  return document;
 }
 
 class CompiledXPath : public XPath {
@@ -154,28 +208,14 @@ absl::StatusOr<std::unique_ptr<XPathDocument>> XPathDocument::Parse(
   if (text.size() > static_cast<size_t>(std::numeric_limits<int>::max())) {
     return absl::ResourceExhaustedError("the body is too large for XPath");
   }
-  const int size = static_cast<int>(text.size());
-  if (IsXml(text, content_type)) {
-    std::unique_ptr<xmlParserCtxt, void (*)(xmlParserCtxtPtr)> parser(xmlNewParserCtxt(),
-                                                                      xmlFreeParserCtxt);
-    if (parser == nullptr) return absl::ResourceExhaustedError("no memory for an XML parser");
-    // What declares no entity can expand none.
-    parser->sax->entityDecl = nullptr;
-    parser->sax->unparsedEntityDecl = nullptr;
-    parser->sax->attributeDecl = nullptr;
-    xmlDocPtr doc = xmlCtxtReadMemory(parser.get(), text.data(), size, nullptr, nullptr,
-                                      XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
-    if (doc == nullptr) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("the body is not well-formed XML: ", Reason(&parser->lastError)));
-    }
-    return std::make_unique<Document>(doc);
+  const MarkupKind kind = MarkupKindOf(text, content_type);
+  if (kind == MarkupKind::kNone) return absl::InvalidArgumentError("the body is neither XML nor HTML");
+  const size_t most = DefaultEngineLimits().xpath_attributes;
+  if (MostAttributes(text, kind, most + 1) > most) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("an element of the body has more than ", most, " attributes"));
   }
-  htmlDocPtr doc = htmlReadMemory(
-      text.data(), size, nullptr, "UTF-8",
-      HTML_PARSE_RECOVER | HTML_PARSE_NONET | HTML_PARSE_NOERROR | HTML_PARSE_NOWARNING);
-  if (doc == nullptr) return absl::InvalidArgumentError("the body is not HTML");
-  return std::make_unique<Document>(doc);
+  return kind == MarkupKind::kXml ? ParseXml(text) : ParseHtml(text, content_type);
 }
 
 absl::StatusOr<std::shared_ptr<const XPath>> XPath::Compile(absl::string_view text) {

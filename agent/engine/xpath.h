@@ -22,8 +22,8 @@ namespace picket {
 
 class XPathDocument {
  public:
-  // Reads `text` as XML when `content_type` says so (or it begins with <?xml and the type is
-  // absent), else as HTML. InvalidArgument: not well-formed XML, or nothing to read.
+  // Reads `text` as XML or HTML (MarkupKindOf). InvalidArgument: it is neither, not
+  // well-formed XML, or empty. ResourceExhausted: it cannot be read whole within bounds.
   static absl::StatusOr<std::unique_ptr<XPathDocument>> Parse(absl::string_view text,
                                                               absl::string_view content_type);
   virtual ~XPathDocument() = default;

@@ -293,7 +293,8 @@ const std::vector<const ObjectSpec*>& AllSpecs() {
   static const auto* const all = new std::vector<const ObjectSpec*>{
       &kSuiteSpec,    &kDefaultsSpec, &kPolicySpec, &kTestSpec,    &kRetrySpec,
       &kMustFailSpec, &kForEachSpec,  &kStepSpec,   &kRequestSpec, &kBodySpec,
-      &kPartSpec,     &kAuthSpec,     &kTlsSpec,    &kExtractSpec, &kRegressionSpec};
+      &kPartSpec,     &kAuthSpec,     &kTlsSpec,    &kExtractSpec, &kRegressionSpec,
+      &kRequestDefaultsSpec};
   return *all;
 }
 

@@ -158,6 +158,7 @@ TEST(SuiteFormatPageTest, TablesAreThoseOfTheCode) {
   for (const auto& [name, table] : ReferenceTables()) {
     EXPECT_THAT(page, ::testing::HasSubstr(absl::StrCat("<!-- table: ", name, " -->"))) << name;
   }
+  EXPECT_THAT(page, ::testing::Not(::testing::HasSubstr("There is no table")));
   ExpectGolden(path, WithReferenceTables(page));
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <string>
 
 #include "absl/strings/str_cat.h"
@@ -187,6 +188,38 @@ TEST(XPathAssertionTest, LooksAtTheFirstNodeAndCountsAll) {
   EXPECT_EQ(outcome("//table", "exists", "false"), v1::Outcome::PASSED);
   EXPECT_EQ(outcome("//table", "count", "0"), v1::Outcome::PASSED);
   EXPECT_EQ(outcome("//table", "is_not", "\"x\""), v1::Outcome::FAILED);
+}
+
+TEST(XPathAssertionTest, CountsNodesAndNothingElse) {
+  const TransferResult page = Respond(200, "<title>Shop</title>", {{"Content-Type", "text/html"}});
+  for (const char* path : {"count(//title)", "string(//title)", "boolean(//title)"}) {
+    const v1::Attempt attempt = JudgeOne(page, "xpath", path, "count", "1");
+    EXPECT_EQ(attempt.outcome(), v1::Outcome::FAILED) << path;
+    EXPECT_THAT(attempt.assertions(0).actual(), HasSubstr("not nodes")) << path;
+  }
+}
+
+TEST(BadBodyTest, WhatIsNoMarkupFailsEvenItsAbsence) {
+  const TransferResult answer =
+      Respond(200, "{\"error\": \"<h1>\"}", {{"Content-Type", "application/json"}});
+  for (const auto& [op, operand] : std::map<std::string, std::string>{
+           {"exists", "false"}, {"count", "0"}, {"not_contains", "\"x\""}, {"is_not", "\"x\""}}) {
+    const v1::Attempt attempt = JudgeOne(answer, "xpath", "//error", op, operand);
+    EXPECT_EQ(attempt.outcome(), v1::Outcome::FAILED) << op;
+    EXPECT_EQ(attempt.reason(), v1::FailureReason::assertion) << op;
+    EXPECT_THAT(attempt.assertions(0).actual(), HasSubstr("neither XML nor HTML"));
+  }
+}
+
+TEST(JsonAssertionTest, ATextIsNoNumberEvenIfItSpellsOne) {
+  const TransferResult answer = Respond(200, R"({"price": "12.5", "prices": [1, 2]})");
+  for (const char* op : {"above", "below", "at_least", "at_most"}) {
+    const v1::Attempt attempt = JudgeOne(answer, "json", "$.price", op, "12.5");
+    EXPECT_EQ(attempt.outcome(), v1::Outcome::FAILED) << op;
+    EXPECT_THAT(attempt.assertions(0).actual(), HasSubstr("a string, not a number")) << op;
+  }
+  EXPECT_THAT(JudgeOne(answer, "json", "$.prices", "above", "1").assertions(0).actual(),
+              HasSubstr("an array, not a number"));
 }
 
 TEST(BadBodyTest, WhatIsNotJsonFailsEvenItsAbsence) {

@@ -6,6 +6,7 @@
 #include <string>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "tests/support/status_matchers.h"
 
 namespace picket {
@@ -85,13 +86,46 @@ TEST(XPathTest, WorkIsBounded) {
               StatusIs(absl::StatusCode::kResourceExhausted));
 }
 
-TEST(XPathTest, DeepNestingDoesNoHarm) {
-  std::string page;
-  for (int i = 0; i < 20000; ++i) page += "<div>";
-  auto value = Find("count(//div) > 0", page);
-  if (value.ok()) {
-    EXPECT_TRUE(std::get<bool>(value->value));
+TEST(XPathTest, APageThatIsNotReadWholeProvesNothing) {
+  std::string deep, wide = "<p";
+  for (int i = 0; i < 2000; ++i) deep += "<div>";
+  for (int i = 0; i < 1001; ++i) wide += absl::StrCat(" a", i, "=1");
+  const std::string long_text = absl::StrCat("<p>", std::string(11'000'000, 'x'), "</p>");
+  for (const auto& [page, type] : {std::pair(deep, "text/html"), std::pair(deep, "text/xml"),
+                                   std::pair(long_text, "text/html")}) {
+    EXPECT_THAT(Find("//table", page + "<table>", type),
+                StatusIs(absl::StatusCode::kResourceExhausted))
+        << type << " " << page.substr(0, 20);
   }
+  EXPECT_THAT(Find("//table", wide + "><table>"), StatusIs(absl::StatusCode::kResourceExhausted));
+}
+
+TEST(XPathTest, ANulDoesNotEndAPage) {
+  const std::string page = absl::StrCat("<p>a</p>", absl::string_view("\0", 1), "<i>x</i>");
+  EXPECT_THAT(Nodes(Find("//i", page)), ElementsAre("x"));
+  EXPECT_THAT(Find("//i", page, "text/xml"), StatusIs(absl::StatusCode::kInvalidArgument));
+}
+
+TEST(XPathTest, WhatIsNoMarkupIsRefused) {
+  for (const char* body : {"{\"a\": \"<b>\"}", "502 Bad Gateway", "a < b", "<", "< p>", "[1]"}) {
+    for (const char* type : {"", "application/json", "text/plain", "application/octet-stream"}) {
+      EXPECT_THAT(Find("//x", body, type), StatusIs(absl::StatusCode::kInvalidArgument))
+          << body << " as " << type;
+    }
+  }
+  EXPECT_THAT(Find("//x", "502 Bad Gateway", "text/html"),
+              StatusIs(absl::StatusCode::kInvalidArgument));
+  // What begins with a tag is markup whatever it is called; a page may begin with words.
+  EXPECT_THAT(Nodes(Find("//b", "\n<b>1</b>", "text/plain")), ElementsAre("1"));
+  EXPECT_THAT(Nodes(Find("//b", "\xef\xbb\xbf<b>1</b>", "")), ElementsAre("1"));
+  EXPECT_THAT(Nodes(Find("//b", "Hello <b>1</b>", "text/html; charset=utf-8")), ElementsAre("1"));
+}
+
+TEST(XPathTest, ReadsThePagesOwnCharset) {
+  EXPECT_THAT(Nodes(Find("//p", "<p>caf\xe9</p>", "text/html; charset=\"ISO-8859-1\"")),
+              ElementsAre("caf\xc3\xa9"));
+  EXPECT_THAT(Nodes(Find("//p", "<p>caf\xe9</p>", "text/html")), ElementsAre("caf\xc3\xa9"));
+  EXPECT_THAT(Nodes(Find("//p", "<p>caf\xc3\xa9</p>", "text/html")), ElementsAre("caf\xc3\xa9"));
 }
 
 TEST(XPathTest, OneExpressionServesManyThreads) {
