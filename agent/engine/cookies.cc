@@ -123,6 +123,10 @@ bool PathMatches(absl::string_view request_path, absl::string_view cookie_path) 
 
 std::optional<Cookie> ParseSetCookie(absl::string_view field, const Url& url, absl::Time now) {
   if (field.size() > DefaultEngineLimits().cookie_bytes) return std::nullopt;
+  // It would go out in a request: control characters, NUL included, end its acceptance.
+  for (unsigned char c : field) {
+    if ((c < 0x20 && c != '\t') || c == 0x7f) return std::nullopt;
+  }
   std::vector<absl::string_view> parts = absl::StrSplit(field, ';');
   const size_t equals = parts[0].find('=');
   if (equals == absl::string_view::npos) return std::nullopt;

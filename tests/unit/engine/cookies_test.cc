@@ -38,6 +38,14 @@ TEST(CookieTest, ThePathIsTheDirectoryOfTheRequestByDefault) {
   EXPECT_EQ(ParseSetCookie("a=1; path=relative", At("http://h/x/y"), kNow)->path, "/x");
 }
 
+TEST(CookieTest, ControlCharactersAreNotTaken) {
+  for (const char c : {'\0', '\r', '\n', '\x01', '\x7f'}) {
+    EXPECT_FALSE(ParseSetCookie(absl::StrCat("a=1", std::string(1, c)), At("http://h/"), kNow));
+    EXPECT_FALSE(ParseSetCookie(absl::StrCat("a", std::string(1, c), "b=1"), At("http://h/"), kNow));
+  }
+  EXPECT_TRUE(ParseSetCookie("a=1\t2", At("http://h/"), kNow).has_value());
+}
+
 TEST(CookieTest, MaxAgeStandsOverExpires) {
   auto cookie = ParseSetCookie("a=1; Max-Age=5; Expires=Thu, 01 Jan 1970 00:00:00 GMT",
                                At("http://h/"), kNow);
