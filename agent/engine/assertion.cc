@@ -227,8 +227,9 @@ class OperatorJudge {
     } else {
       return Fail(absl::StrCat("a ", JsonTypeName(*actual_.json), " has no length"));
     }
-    if (JsonEquals(Json(count), *wanted)) return Say(true);
-    return Fail(absl::StrCat(count));
+    AssertionJudgement judgement = Say(JsonEquals(Json(count), *wanted));
+    judgement.why = absl::StrCat(count);
+    return judgement;
   }
 
   AssertionJudgement Type() const {

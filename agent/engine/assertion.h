@@ -18,7 +18,8 @@ namespace picket {
 struct AssertionJudgement {
   enum class Value { kPassed, kFailed, kUnjudged };
   Value value = Value::kFailed;
-  // With kUnjudged: why. With kFailed: more than the actual value says, or empty.
+  // With kUnjudged: why. With kFailed: more than the actual value says, or empty. Of `count`
+  // the number counted, always.
   std::string why;
 };
 

@@ -150,12 +150,15 @@ class Evaluator {
     const size_t most = DefaultEngineLimits().assertion_text_bytes;
     const std::string text =
         ActualText(actual, op, most, variables_.masker().empty() ? most + 1 : SIZE_MAX);
+    if (op == v1::Operator::count && !judgement.why.empty() &&
+        judgement.value != AssertionJudgement::Value::kUnjudged) {
+      return judgement.why;
+    }
     if (judgement.why.empty() || judgement.value != AssertionJudgement::Value::kFailed ||
         actual.state != Actual::State::kPresent) {
       return text;
     }
     switch (op) {
-      case v1::Operator::count:
       case v1::Operator::type:
       case v1::Operator::schema:
         return judgement.why;

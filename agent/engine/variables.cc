@@ -56,6 +56,13 @@ absl::Status Variables::Start(const CheckJob& job, SecretSource* secrets, absl::
 }
 
 void Variables::SetExtracted(const std::string& name, Json value, bool sensitive) {
+  // A session's cookie may come back in bodies and addresses. One of a few characters would
+  // take harmless text with it.
+  constexpr size_t kShortestMasked = 6;
+  if (const auto* text = value.get_ptr<const std::string*>();
+      sensitive && text != nullptr && text->size() >= kShortestMasked) {
+    masker_.AddSecret(*text);
+  }
   extracted_[name] = Entry{TemplateValue{std::move(value), sensitive}, {}};
 }
 

@@ -190,6 +190,14 @@ TEST(XPathAssertionTest, LooksAtTheFirstNodeAndCountsAll) {
   EXPECT_EQ(outcome("//table", "is_not", "\"x\""), v1::Outcome::FAILED);
 }
 
+TEST(TextTest, WhatWasCountedIsTold) {
+  const TransferResult page =
+      Respond(200, "<ul><li>x<li>y</ul>", {{"Content-Type", "text/html"}});
+  EXPECT_EQ(JudgeOne(page, "xpath", "//li", "count", "2").assertions(0).actual(), "2");
+  EXPECT_EQ(JudgeOne(page, "xpath", "//li", "count", "3").assertions(0).actual(), "2");
+  EXPECT_EQ(JudgeOne(Rich(), "json", "$.items[*]", "count", "2").assertions(0).actual(), "2");
+}
+
 TEST(XPathAssertionTest, CountsNodesAndNothingElse) {
   const TransferResult page = Respond(200, "<title>Shop</title>", {{"Content-Type", "text/html"}});
   for (const char* path : {"count(//title)", "string(//title)", "boolean(//title)"}) {
