@@ -30,6 +30,7 @@ constexpr Command kCommands[] = {
     {"runs", "", "List runs, newest first.", RunsCommand},
     {"show", "RUN", "Show a run: ledger, locations, failures.", ShowCommand},
     {"report", "RUN", "Write reports of a run.", ReportCommand},
+    {"replay", "RUN EXECUTION", "Repeat one execution of a run, and tell all of it.", ReplayCommand},
     {"explain", "RUN", "Say why a run's verdict is what it is.", ExplainCommand},
     {"judge", "RUN", "Judge a stored run under another policy.", JudgeCommand},
     {"attest", "RUN", "Sign a run's verdict on what was tested.", AttestCommand},
@@ -52,7 +53,7 @@ std::string Help() {
   }
   absl::StrAppend(&out,
                   "\n`picket COMMAND --help` shows the options of a command.\n\n"
-                  "Exit codes of run, watch and wait:\n"
+                  "Exit codes of run, watch, wait and replay:\n"
                   "  0         PASSED\n"
                   "  1         FAILED\n"
                   "  2         wrong usage or an invalid suite; nothing was created\n"

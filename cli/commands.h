@@ -27,6 +27,7 @@ int CancelCommand(Environment& env, const Arguments& args);
 int RunsCommand(Environment& env, const Arguments& args);
 int ShowCommand(Environment& env, const Arguments& args);
 int ReportCommand(Environment& env, const Arguments& args);
+int ReplayCommand(Environment& env, const Arguments& args);
 int ExplainCommand(Environment& env, const Arguments& args);
 int JudgeCommand(Environment& env, const Arguments& args);
 int KeygenCommand(Environment& env, const Arguments& args);

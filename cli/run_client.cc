@@ -97,6 +97,11 @@ class GrpcRunClient : public RunClient {
       return t.runs->GetEvidence(context, request, response);
     });
   }
+  absl::StatusOr<v1::Definition> GetDefinition(const v1::GetDefinitionRequest& request) override {
+    return Call<v1::Definition>(kCallTimeout, [&](Target& t, auto* context, auto* response) {
+      return t.runs->GetDefinition(context, request, response);
+    });
+  }
   absl::StatusOr<v1::ListAgentsResponse> ListAgents(const v1::ListAgentsRequest& request) override {
     return Call<v1::ListAgentsResponse>(kCallTimeout,
                                         [&](Target& t, auto* context, auto* response) {

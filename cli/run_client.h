@@ -40,6 +40,7 @@ class RunClient {
   virtual absl::StatusOr<v1::ListExecutionsResponse> ListExecutions(
       const v1::ListExecutionsRequest& request) = 0;
   virtual absl::StatusOr<v1::Evidence> GetEvidence(const v1::GetEvidenceRequest& request) = 0;
+  virtual absl::StatusOr<v1::Definition> GetDefinition(const v1::GetDefinitionRequest& request) = 0;
   virtual absl::StatusOr<v1::ListAgentsResponse> ListAgents(
       const v1::ListAgentsRequest& request) = 0;
   virtual absl::StatusOr<v1::Agent> DrainAgent(const v1::DrainAgentRequest& request) = 0;

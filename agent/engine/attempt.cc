@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/status/status.h"
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "agent/engine/evidence.h"
@@ -14,9 +15,6 @@
 
 namespace picket {
 namespace {
-
-// Each attempt of an execution draws its own values, and a replay of it the same.
-uint64_t SeedOf(const CheckJob& job) { return StableHash(absl::StrCat(job.seed, "/", job.number)); }
 
 // A stall past the quality limit, and a good part of the time that was waited: a short one
 // says nothing against a target that was silent for ten seconds.
@@ -33,7 +31,7 @@ Attempt::Attempt(const AttemptServices* services, CheckJob job, v1::Quality qual
     : services_(*services),
       job_(std::move(job)),
       done_(std::move(done)),
-      random_(SeedOf(job_)),
+      random_(job_.seed),
       variables_(*job_.test, &random_),
       result_(*job_.test) {
   result_.quality() = std::move(quality);
@@ -97,7 +95,7 @@ void Attempt::NextStep() {
 
 bool Attempt::BeginStep() {
   absl::StatusOr<RenderedRequest> request =
-      RenderRequest(step(), variables_, Now(), SeedOf(job_) + step_);
+      RenderRequest(step(), variables_, Now(), job_.seed + step_);
   if (!request.ok()) {
     const std::string message = Masked(request.status().message());
     if (broken_ || aborted_) {
@@ -162,6 +160,10 @@ void Attempt::TakeHop(const TransferResult& result) {
   hop.url = CleanText(variables_.masker().Mask(ToText(request_->url), most + 1), most);
   hop.status = result.status;
   hop.times = result.times;
+  if (job_.test->steps.size() > 1 || record_.hops.size() > 1 || IsRedirect(result.status) ||
+      job_.test->test.has_replay()) {
+    hop.http = DetailOf(result);
+  }
   result_.SetLast(result);
   for (const std::string& warning : result.warnings) result_.AddWarning(Masked(warning));
   const uint32_t stall = static_cast<uint32_t>(
@@ -294,6 +296,7 @@ void Attempt::EndStep(StepVerdict verdict) {
 void Attempt::EndStep(v1::Outcome::Value outcome, v1::FailureReason::Value reason,
                       std::string message) {
   if (outcome != v1::Outcome::PASSED) KeepEvidence(outcome);
+  if (job_.test->test.has_replay() && request_.has_value()) record_.evidence = EvidenceNow();
   record_.outcome = outcome;
   record_.reason = reason;
   record_.message = std::move(message);
@@ -321,8 +324,18 @@ void Attempt::KeepEvidence(v1::Outcome::Value outcome) {
   if (!request_.has_value() || step().step->allow_failure() || !result_.WantsEvidence(outcome)) {
     return;
   }
-  const TransferRequest transfer = MakeTransfer(step(), *request_, jar_, Now());
-  result_.SetEvidence(outcome, MakeEvidence(step(), *request_, transfer, answer_.last, variables_));
+  result_.SetEvidence(outcome, EvidenceNow());
+}
+
+v1::Evidence Attempt::EvidenceNow() {
+  TransferRequest transfer = MakeTransfer(step(), *request_, jar_, Now());
+  // The jar has taken the answer's cookies since.
+  if (const std::string& sent = answer_.last.request_head;
+      !sent.empty() && !absl::StrContains(absl::AsciiStrToLower(sent), "\ncookie:")) {
+    std::erase_if(transfer.headers,
+                  [](const auto& field) { return absl::EqualsIgnoreCase(field.first, "cookie"); });
+  }
+  return MakeEvidence(step(), *request_, transfer, answer_.last, variables_);
 }
 
 void Attempt::Abort(absl::Duration grace) {

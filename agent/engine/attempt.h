@@ -70,6 +70,8 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   void EndStep(StepVerdict verdict);
   void SkipStep(std::string why);
   void KeepEvidence(v1::Outcome::Value outcome);
+  // REQUIRES: request_.
+  v1::Evidence EvidenceNow();
   std::string Masked(absl::string_view text) const;
   void CancelTimers();
   void HardStop();

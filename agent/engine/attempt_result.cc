@@ -84,10 +84,8 @@ void AttemptResult::EndEarly(v1::Outcome::Value outcome, v1::FailureReason::Valu
   message_ = std::move(message);
 }
 
-void AttemptResult::SetLast(const TransferResult& last) {
-  const uint64_t up = http_.has_value() ? http_->bytes_up() : 0;
-  const uint64_t down = http_.has_value() ? http_->bytes_down() : 0;
-  v1::HttpDetail& out = http_.emplace();
+v1::HttpDetail DetailOf(const TransferResult& last) {
+  v1::HttpDetail out;
   out.set_status(static_cast<uint32_t>(last.status));
   out.set_http_version(last.http_version);
   if (!last.address.empty()) {
@@ -97,11 +95,20 @@ void AttemptResult::SetLast(const TransferResult& last) {
   for (const std::string& address : last.addresses_tried) out.add_addresses_tried(address);
   out.set_tls_version(last.tls_version);
   out.set_tls_cipher(last.tls_cipher);
-  out.set_bytes_up(up + last.bytes_up);
-  out.set_bytes_down(down + last.bytes_down);
+  out.set_bytes_up(last.bytes_up);
+  out.set_bytes_down(last.bytes_down);
   out.set_body_bytes(last.body.size());
   out.set_certificate_expiry(EarliestExpiry(last.certificates));
   out.set_connection_reused(last.reused);
+  return out;
+}
+
+void AttemptResult::SetLast(const TransferResult& last) {
+  const uint64_t up = http_.has_value() ? http_->bytes_up() : 0;
+  const uint64_t down = http_.has_value() ? http_->bytes_down() : 0;
+  http_ = DetailOf(last);
+  http_->set_bytes_up(up + last.bytes_up);
+  http_->set_bytes_down(down + last.bytes_down);
 }
 
 void AttemptResult::AddWarning(std::string warning) {
@@ -156,11 +163,23 @@ void AttemptResult::ApplyMustFail() {
   fail(absl::StrCat("the status must be ", StatusNames(must_fail), ", but it was ", status));
 }
 
+void AttemptResult::WriteHops(const StepRecord& record, size_t& bytes, v1::StepResult& out) const {
+  for (const HopRecord& hop : record.hops) {
+    if (bytes > DefaultEngineLimits().hops_bytes) break;
+    v1::Hop& told = *out.add_hops();
+    told.set_url(hop.url);
+    told.set_status(static_cast<uint32_t>(hop.status));
+    WriteTimes(hop.times, *told.mutable_measurement());
+    if (hop.http.has_value()) *told.mutable_measurement()->mutable_http() = *hop.http;
+    bytes += told.ByteSizeLong();
+  }
+}
+
 void AttemptResult::WriteSteps(v1::Attempt& out) const {
-  const bool told = test_.steps.size() > 1 || out.outcome() != v1::Outcome::PASSED ||
+  const bool told = test_.test.has_replay() || test_.steps.size() > 1 || out.outcome() != v1::Outcome::PASSED ||
                     (!steps_.empty() && steps_[0].hops.size() > 1);
   if (!told) return;
-  size_t bytes = 0;
+  size_t bytes = 0, evidence_bytes = 0;
   for (size_t i = 0; i < steps_.size() && i < DefaultEngineLimits().steps_told; ++i) {
     const StepRecord& record = steps_[i];
     v1::StepResult& step = *out.add_steps();
@@ -171,13 +190,11 @@ void AttemptResult::WriteSteps(v1::Attempt& out) const {
     step.set_skipped(record.skipped);
     if (record.skipped || record.hops.empty()) continue;
     WriteTimes(record.times, *step.mutable_measurement());
-    for (const HopRecord& hop : record.hops) {
-      if (bytes > DefaultEngineLimits().hops_bytes) break;
-      v1::Hop& told_hop = *step.add_hops();
-      told_hop.set_url(hop.url);
-      told_hop.set_status(static_cast<uint32_t>(hop.status));
-      WriteTimes(hop.times, *told_hop.mutable_measurement());
-      bytes += told_hop.ByteSizeLong();
+    WriteHops(record, bytes, step);
+    if (!record.evidence.has_value()) continue;
+    evidence_bytes += record.evidence->ByteSizeLong();
+    if (evidence_bytes <= DefaultEngineLimits().replay_evidence_bytes) {
+      *step.mutable_evidence() = *record.evidence;
     }
   }
 }
@@ -196,8 +213,9 @@ void AttemptResult::WriteAssertions(v1::Attempt& out) {
   out.set_assertions_unjudged(unjudged);
   // Within the room there is, those that did not pass come before those that did; they
   // stand in their own order.
-  size_t room = out.outcome() == v1::Outcome::PASSED ? DefaultLimits().passing_result_bytes
-                                                     : DefaultEngineLimits().assertions_bytes;
+  const bool few = out.outcome() == v1::Outcome::PASSED && !test_.test.has_replay();
+  size_t room =
+      few ? DefaultLimits().passing_result_bytes : DefaultEngineLimits().assertions_bytes;
   std::vector<bool> keep(all.size(), false);
   for (const bool wanted : {false, true}) {
     for (size_t i = 0; i < all.size(); ++i) {
@@ -223,6 +241,12 @@ void AttemptResult::FitPassing(v1::Attempt& out) const {
   while (bytes > most && out.assertions_size() > 0) {
     bytes -= out.assertions(out.assertions_size() - 1).ByteSizeLong() + 2;
     out.mutable_assertions()->RemoveLast();
+  }
+  if (bytes > most) {
+    for (v1::StepResult& step : *out.mutable_steps()) {
+      for (v1::Hop& hop : *step.mutable_hops()) hop.mutable_measurement()->clear_http();
+    }
+    bytes = out.ByteSizeLong();
   }
   if (bytes > most) out.clear_steps();
   if (out.ByteSizeLong() > most) out.clear_warnings();
@@ -267,7 +291,7 @@ v1::Attempt AttemptResult::Build(uint32_t number, absl::Time start, absl::Durati
   WriteSteps(out);
   WriteAssertions(out);
   if (outcome_ == v1::Outcome::PASSED) {
-    FitPassing(out);
+    if (!test_.test.has_replay()) FitPassing(out);
   } else if (has_evidence()) {
     *out.mutable_evidence() = std::move(evidence_);
   }

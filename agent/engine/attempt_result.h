@@ -23,6 +23,7 @@ struct HopRecord {
   std::string url;  // masked and bounded
   int status = 0;
   PhaseTimes times;
+  std::optional<v1::HttpDetail> http;  // where it is not the attempt's own
 };
 
 // One step as it went.
@@ -36,7 +37,11 @@ struct StepRecord {
   std::vector<HopRecord> hops;
   std::vector<v1::Assertion> assertions;
   uint32_t passed = 0, failed = 0, unjudged = 0;
+  std::optional<v1::Evidence> evidence;  // in replays
 };
+
+// About one transfer; `redirects` is left 0.
+v1::HttpDetail DetailOf(const TransferResult& result);
 
 class AttemptResult {
  public:
@@ -72,6 +77,7 @@ class AttemptResult {
   void ApplyMustFail();
   void Pass();
   void WriteSteps(v1::Attempt& out) const;
+  void WriteHops(const StepRecord& record, size_t& bytes, v1::StepResult& out) const;
   void WriteAssertions(v1::Attempt& out);
   void FitPassing(v1::Attempt& out) const;
 

@@ -65,7 +65,7 @@ struct CheckJob {
   std::optional<v1::Row> row;
   // Columns of the row.
   std::vector<std::string> columns;
-  // Seeds the built-ins, so that a replay repeats them.
+  // Seeds the built-ins: each attempt's own, so that a replay of it repeats them.
   uint64_t seed = 0;
   // From 1; goes into Attempt.number.
   uint32_t number = 1;

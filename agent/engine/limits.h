@@ -44,6 +44,7 @@ struct EngineLimits {
   size_t evidence_certificates = 5;
   size_t warnings = 20;
   size_t steps_told = 100;
+  size_t replay_evidence_bytes = 96u << 10;  // of all steps of a replay, serialised
   size_t hops_bytes = 32u << 10;           // of one attempt, serialised
   size_t assertions_bytes = 64u << 10;     // of one failing attempt, serialised
   size_t agent_text_bytes = 130;           // of a passing result, left for the agent's name

@@ -23,12 +23,24 @@ void CutText(std::string& text) {
   text.resize(end);
 }
 
+// A replay draws what the attempt that it repeats drew; should it be tried again, what that
+// one's next attempt would have drawn.
+uint64_t SeedOf(const v1::Test& test, const std::string& run_id, uint32_t execution,
+                uint32_t number) {
+  if (!test.has_replay()) return AttemptSeed(run_id, execution, number);
+  const v1::Replay& replay = test.replay();
+  return AttemptSeed(replay.run_id(), replay.execution(), replay.attempt() + number - 1);
+}
+
 // A result with its evidence keeps within Limits::result_bytes: first evidence goes,
 // then steps and assertions; outcome, reason and times always stay.
 void BoundResult(v1::ExecutionResult& result) {
   const size_t most = DefaultLimits().result_bytes;
   if (result.ByteSizeLong() <= most) return;
-  for (v1::Attempt& attempt : *result.mutable_attempts()) attempt.clear_evidence();
+  for (v1::Attempt& attempt : *result.mutable_attempts()) {
+    attempt.clear_evidence();
+    for (v1::StepResult& step : *attempt.mutable_steps()) step.clear_evidence();
+  }
   if (result.ByteSizeLong() <= most) return;
   for (v1::Attempt& attempt : *result.mutable_attempts()) {
     attempt.clear_steps();
@@ -90,7 +102,7 @@ void SessionState::Start(HeldLease& lease, uint32_t position) {
   start.test = test->second;
   start.row = execution.row;
   start.number = execution.attempts_before + execution.result.attempts_size() + 1;
-  start.seed = AttemptSeed(lease.key.run_id, execution.number, start.number);
+  start.seed = SeedOf(test->second->test, lease.key.run_id, execution.number, start.number);
   start.lease = lease.key;
   start.execution = execution.number;
   effects_.push_back(std::move(start));

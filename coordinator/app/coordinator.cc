@@ -131,6 +131,21 @@ void CoordinatorImpl::GetEvidence(v1::GetEvidenceRequest request, Callback<v1::E
   if (!submitted) (*shared)(Busy());
 }
 
+void CoordinatorImpl::GetDefinition(v1::GetDefinitionRequest request,
+                                    Callback<v1::Definition> done) {
+  auto shared = std::make_shared<Callback<v1::Definition>>(std::move(done));
+  const bool posted = PostJob([this, request = std::move(request), shared] {
+    const RunState* run = core_->FindRun(request.run_id());
+    std::shared_ptr<const RunPlan> plan = run == nullptr ? nullptr : run->plan();
+    if (!Read([this, request, plan = std::move(plan), shared] {
+          (*shared)(queries_.Definition(request, plan));
+        })) {
+      (*shared)(Busy());
+    }
+  });
+  if (!posted) (*shared)(Busy());
+}
+
 void CoordinatorImpl::ListAgents(v1::ListAgentsRequest request,
                                  Callback<v1::ListAgentsResponse> done) {
   auto shared = std::make_shared<Callback<v1::ListAgentsResponse>>(std::move(done));

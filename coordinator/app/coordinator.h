@@ -67,6 +67,7 @@ class Coordinator {
   virtual void ListExecutions(v1::ListExecutionsRequest request,
                               Callback<v1::ListExecutionsResponse> done) = 0;
   virtual void GetEvidence(v1::GetEvidenceRequest request, Callback<v1::Evidence> done) = 0;
+  virtual void GetDefinition(v1::GetDefinitionRequest request, Callback<v1::Definition> done) = 0;
   virtual void ListAgents(v1::ListAgentsRequest request, Callback<v1::ListAgentsResponse> done) = 0;
   virtual void DrainAgent(v1::DrainAgentRequest request, Callback<v1::Agent> done) = 0;
 

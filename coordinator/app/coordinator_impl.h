@@ -45,6 +45,7 @@ class CoordinatorImpl final : public Coordinator {
   void ListExecutions(v1::ListExecutionsRequest request,
                       Callback<v1::ListExecutionsResponse> done) override;
   void GetEvidence(v1::GetEvidenceRequest request, Callback<v1::Evidence> done) override;
+  void GetDefinition(v1::GetDefinitionRequest request, Callback<v1::Definition> done) override;
   void ListAgents(v1::ListAgentsRequest request, Callback<v1::ListAgentsResponse> done) override;
   void DrainAgent(v1::DrainAgentRequest request, Callback<v1::Agent> done) override;
   WatchId WatchRun(v1::WatchRunRequest request,

@@ -137,6 +137,30 @@ absl::StatusOr<v1::ListExecutionsResponse> Queries::ListExecutions(
   return response;
 }
 
+absl::StatusOr<v1::Definition> Queries::Definition(const v1::GetDefinitionRequest& request,
+                                                   std::shared_ptr<const RunPlan> plan) {
+  ABSL_ASSIGN_OR_RETURN(const RunRow run, store_->GetRun(request.run_id()));
+  if (request.execution() >= run.executions) {
+    return absl::NotFoundError(absl::StrCat("run ", request.run_id(), " has ", run.executions,
+                                            " executions, numbered from 0; there is none with number ",
+                                            request.execution()));
+  }
+  ABSL_ASSIGN_OR_RETURN(const std::shared_ptr<const Snapshot> snapshot,
+                        Load(run, std::move(plan)));
+  ABSL_ASSIGN_OR_RETURN(std::vector<v1::Execution> executions,
+                        Read(*snapshot, {request.execution()}, /*full=*/true));
+  v1::Definition definition;
+  *definition.mutable_execution() = std::move(executions[0]);
+  *definition.mutable_test() = TestOfExecution(*snapshot->plan, request.execution());
+  definition.set_baseline(run.run.baseline());
+  std::vector<std::string> digests;
+  for (const v1::FileRef& file : definition.test().files()) digests.push_back(file.sha256());
+  if (digests.empty()) return definition;
+  ABSL_ASSIGN_OR_RETURN(std::vector<v1::Blob> blobs, store_->LoadBlobs(digests));
+  for (v1::Blob& blob : blobs) *definition.add_blobs() = std::move(blob);
+  return definition;
+}
+
 absl::StatusOr<std::vector<v1::Execution>> Queries::Failures(const std::string& run_id,
                                                              std::shared_ptr<const RunPlan> plan,
                                                              size_t most) {

@@ -30,6 +30,8 @@ class Queries {
   // `plan` may be null: then it is read, and kept for the next page.
   absl::StatusOr<v1::ListExecutionsResponse> ListExecutions(
       const v1::ListExecutionsRequest& request, std::shared_ptr<const RunPlan> plan);
+  absl::StatusOr<v1::Definition> Definition(const v1::GetDefinitionRequest& request,
+                                            std::shared_ptr<const RunPlan> plan);
   // The state of a run as WatchRun shows it, all from the store.
   absl::StatusOr<v1::WatchRunResponse> WatchState(const RunRow& run,
                                                   std::shared_ptr<const RunPlan> plan);

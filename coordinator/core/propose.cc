@@ -186,7 +186,7 @@ void Core::DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShar
 
 void Core::RememberDuration(RunState& run, const Position& at, const ResultRow& row,
                             const std::string& location, WriteShard& write) {
-  if (row.result.outcome() != v1::Outcome::PASSED) return;
+  if (row.result.outcome() != v1::Outcome::PASSED || run.plan()->tests[at.test].replay) return;
   const uint32_t block = run.plan()->shape.tests()[at.test].Number(at.location, 0);
   if (run.history_done[block]) return;
   run.history_done[block] = true;

@@ -38,6 +38,7 @@ PlannedTest PackTest(const TestRow& row) {
   test.rows = PackedRows(row.rows);
   test.retry = row.test.retry();
   test.repeatable = row.test.repeatable();
+  test.replay = row.test.has_replay();
   test.timeout = DurationOf(row.test.timeout());
   for (const v1::FileRef& file : row.test.files()) test.files.push_back(file.sha256());
   for (const v1::Step& step : row.test.steps()) {
@@ -110,6 +111,18 @@ v1::Execution DescribeExecution(const RunPlan& plan, uint32_t execution, EndByte
   described.set_blocking(shape.blocking);
   *described.mutable_policy() = shape.policy;
   return described;
+}
+
+v1::Test TestOfExecution(const RunPlan& plan, uint32_t execution) {
+  const Position at = plan.shape.At(execution);
+  const PlannedTest& planned = plan.tests[at.test];
+  const TestShape& shape = plan.shape.tests()[at.test];
+  v1::Test test;
+  PICKET_CHECK(test.ParseFromString(planned.serialised));
+  test.clear_locations();
+  test.add_locations(shape.locations[at.location]);
+  if (shape.has_rows) *test.mutable_for_each()->add_rows() = planned.rows.At(at.row);
+  return test;
 }
 
 }  // namespace picket

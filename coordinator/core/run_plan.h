@@ -43,6 +43,7 @@ struct PlannedTest {
   PackedRows rows;
   v1::Retry retry;
   bool repeatable = false;
+  bool replay = false;  // of an attempt of another run: leaves no history
   absl::Duration timeout;
   std::vector<std::string> files;        // digests of blobs
   std::vector<std::string> check_types;  // of its steps, each once
@@ -70,6 +71,9 @@ std::shared_ptr<const RunPlan> MakeRunPlan(const RunRow& run, const std::vector<
 
 // The execution as people know it: names, location, row; without attempts.
 v1::Execution DescribeExecution(const RunPlan& plan, uint32_t execution, EndByte end);
+
+// Its test as it was admitted, for its location and with its row alone.
+v1::Test TestOfExecution(const RunPlan& plan, uint32_t execution);
 
 }  // namespace picket
 

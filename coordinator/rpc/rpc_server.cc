@@ -55,6 +55,12 @@ class RunServiceImpl final : public v1::RunService::CallbackService {
     return UnaryCall<v1::Evidence>::Start(coordinator_, &Coordinator::GetEvidence, *request,
                                           response);
   }
+  ServerUnaryReactor* GetDefinition(CallbackServerContext*,
+                                    const v1::GetDefinitionRequest* request,
+                                    v1::Definition* response) override {
+    return UnaryCall<v1::Definition>::Start(coordinator_, &Coordinator::GetDefinition, *request,
+                                            response);
+  }
 
  private:
   Coordinator* const coordinator_;

@@ -118,6 +118,12 @@ class FakeCoordinator : public Coordinator {
     execution.add_attempts()->set_outcome(v1::Outcome::FAILED);
     done(std::move(response));
   }
+  void GetDefinition(v1::GetDefinitionRequest request, Callback<v1::Definition> done) override {
+    Note(absl::StrCat("GetDefinition ", request.ShortDebugString()));
+    v1::Definition definition;
+    definition.mutable_test()->set_id("home");
+    done(std::move(definition));
+  }
   void GetEvidence(v1::GetEvidenceRequest request, Callback<v1::Evidence> done) override {
     Note(absl::StrCat("GetEvidence ", request.ShortDebugString()));
     v1::Evidence evidence;

@@ -30,6 +30,7 @@ struct FakeCoordinator {
   std::vector<v1::LocationProgress> locations;
   std::vector<v1::Execution> executions;
   std::map<std::pair<uint32_t, uint32_t>, v1::Evidence> evidence;
+  std::map<uint32_t, v1::Definition> definitions;  // by execution
   std::vector<v1::Agent> agents;
 
   // Taken one a call; when empty, calls succeed. A watch that is given ok ends after one
@@ -101,6 +102,11 @@ class FakeRunClient : public RunClient {
     ++c_->evidence_calls;
     const auto it = c_->evidence.find({request.execution(), request.attempt()});
     if (it == c_->evidence.end()) return absl::NotFoundError("none was kept");
+    return it->second;
+  }
+  absl::StatusOr<v1::Definition> GetDefinition(const v1::GetDefinitionRequest& request) override {
+    const auto it = c_->definitions.find(request.execution());
+    if (it == c_->definitions.end()) return absl::NotFoundError("there is no such execution");
     return it->second;
   }
   absl::StatusOr<v1::ListAgentsResponse> ListAgents(const v1::ListAgentsRequest&) override {

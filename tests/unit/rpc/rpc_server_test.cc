@@ -42,7 +42,7 @@ class RpcServerTest : public ::testing::Test {
 };
 
 TEST_F(RpcServerTest, EveryUnaryCallIsCarriedToTheCoordinatorAndBack) {
-  grpc::ClientContext c1, c2, c3, c4, c5, c6, c7, c8;
+  grpc::ClientContext c1, c2, c3, c4, c5, c6, c7, c8, c9;
   v1::CreateRunRequest create;
   create.set_request_id("q");
   v1::CreateRunResponse created;
@@ -65,6 +65,9 @@ TEST_F(RpcServerTest, EveryUnaryCallIsCarriedToTheCoordinatorAndBack) {
   v1::Evidence evidence;
   ASSERT_TRUE(runs_->GetEvidence(&c6, {}, &evidence).ok());
   EXPECT_THAT(evidence.curl(), HasSubstr("curl"));
+  v1::Definition definition;
+  ASSERT_TRUE(runs_->GetDefinition(&c9, {}, &definition).ok());
+  EXPECT_EQ(definition.test().id(), "home");
   v1::ListAgentsResponse agents;
   ASSERT_TRUE(fleet_->ListAgents(&c7, {}, &agents).ok());
   EXPECT_EQ(agents.agents(0).name(), "web-1");

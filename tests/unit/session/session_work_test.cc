@@ -43,6 +43,22 @@ TEST(SessionWorkTest, AttemptsAreSeededByRunExecutionAndNumber) {
   EXPECT_NE(AttemptSeed("r", 5, 3), AttemptSeed("r", 5, 4));
 }
 
+TEST(SessionWorkTest, AReplayDrawsWhatTheAttemptDrewThatItRepeats) {
+  SessionHarness h(HarnessConfig(4));
+  h.Connect();
+  v1::CoordinatorMessage message;
+  message.mutable_test()->set_digest("t");
+  v1::Replay& replay = *message.mutable_test()->mutable_test()->mutable_replay();
+  replay.set_run_id("old");
+  replay.set_execution(7);
+  replay.set_attempt(2);
+  h.Receive(std::move(message));
+  h.Receive(H::Grant(H::Id("new"), {0}));
+  ASSERT_THAT(h.starts, SizeIs(1));
+  EXPECT_EQ(h.starts[0].number, 1u);
+  EXPECT_EQ(h.starts[0].seed, AttemptSeed("old", 7, 2));
+}
+
 TEST(SessionWorkTest, HigherPriorityGoesFirst) {
   Session h(1);
   h.Receive(H::Grant(H::Id("low", 0), {1, 2}, 0));
