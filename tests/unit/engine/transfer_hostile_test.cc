@@ -1,6 +1,8 @@
 // Every hostile HTTP/1 behaviour: the right reason, in time, with bounded memory.
 
+#include <fstream>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "gmock/gmock.h"
@@ -151,6 +153,68 @@ TEST(TransferHostileTogetherTest, PartOfAStatusLineIsACutResponse) {
   TransferRunner runner;
   const TransferResult result = runner.Run(Get(server->Url("/close-in-status-line")));
   EXPECT_EQ(Name(result.reason), "protocol_error") << result.message;
+}
+
+// Before a byte of the request is read.
+TEST(TransferHostileTogetherTest, WhatHappensAtAcceptHasItsReason) {
+  const std::pair<ScriptedBehaviour, const char*> cases[] = {
+      {[](ScriptedConnection& c, const std::string&) { c.Reset(); }, "connect_reset"},
+      {[](ScriptedConnection&, const std::string&) {}, "connect_reset"},
+      {[](ScriptedConnection& c, const std::string&) { c.Pause(absl::Seconds(60)); },
+       "timeout_first_byte"},
+      {[](ScriptedConnection& c, const std::string&) { c.Write("220 mail.example ESMTP\r\n"); },
+       "protocol_error"},
+  };
+  for (const auto& [behaviour, reason] : cases) {
+    ScriptedServer::Options options;
+    options.on_accept = behaviour;
+    auto server = ScriptedServer::Start(options);
+    TransferRunner runner;
+    v1::FailureReason::Value expected;
+    ASSERT_TRUE(v1::FailureReason::Value_Parse(reason, &expected));
+    const TransferResult result =
+        runner.RunUntil(Get(server->Url("/ok"), kTimeout), expected, kGrace);
+    EXPECT_EQ(Name(result.reason), reason) << result.message;
+    EXPECT_LE(runner.took(), kTimeout + kGrace);
+  }
+}
+
+// Bytes of memory that this process has at most had since the last call.
+size_t TakePeakMemory() {
+  size_t peak = 0;
+  std::ifstream status("/proc/self/status");
+  for (std::string line; std::getline(status, line);) {
+    if (line.rfind("VmHWM:", 0) == 0) peak = std::stoul(line.substr(6)) << 10;
+  }
+  std::ofstream("/proc/self/clear_refs") << 5;
+  return peak;
+}
+
+TEST(TransferHostileTogetherTest, FloodsTakeNoMoreThanTheirBodyLimits) {
+  auto server = ScriptedServer::Start();
+  TransferRunner runner;
+  constexpr int kCopies = 8;
+  std::vector<TransferRequest> requests;
+  size_t bodies = 0;
+  for (const HostileCase& hostile : kCases) {
+    if (hostile.reason != Reason::body_too_large && hostile.reason != Reason::headers_too_large) {
+      continue;
+    }
+    for (int i = 0; i < kCopies; ++i) {
+      requests.push_back(Get(server->Url(hostile.path), absl::Seconds(20)));
+      requests.back().compressed = true;
+      bodies += requests.back().body_limit;
+    }
+  }
+  ASSERT_GE(requests.size(), 8u * kCopies);
+  runner.Run(Get(server->Url("/gzip-gzip-bomb")));  // the server makes its bombs
+  TakePeakMemory();
+  const size_t before = TakePeakMemory();
+  for (const TransferResult& result : runner.RunAll(std::move(requests))) {
+    EXPECT_NE(result.reason, Reason::none);
+  }
+  // The server's threads live here too; sanitizers keep what was freed.
+  EXPECT_LE(TakePeakMemory() - before, 3 * bodies + (64u << 20));
 }
 
 TEST(TransferHostileTogetherTest, OthersAreUndisturbed) {
