@@ -4,8 +4,8 @@
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
 #include "cli/connection_flags.h"
-#include "cli/exit_code.h"
 #include "cli/display.h"
+#include "cli/exit_code.h"
 #include "cli/follow.h"
 #include "cli/load_suites.h"
 #include "cli/replay.h"
@@ -56,9 +56,9 @@ struct ReplayFlags {
     if (!id.ok()) return id.status();
     run_id = *std::move(id);
     if (!absl::SimpleAtoi(arguments[1], &execution)) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "an execution is a number from 0, as `picket show --json` tells it, not '", arguments[1],
-          "'"));
+      return absl::InvalidArgumentError(
+          absl::StrCat("an execution is a number from 0, as `picket show --json` tells it, not '",
+                       arguments[1], "'"));
     }
     if (!secrets.empty() && !local) {
       return absl::InvalidArgumentError(
@@ -77,35 +77,36 @@ int Wrong(Environment& env, const absl::Status& status) {
 absl::StatusOr<v1::Execution> ReadReplay(Environment& env, RunClient& client,
                                          const std::string& run_id) {
   v1::Execution found;
-  const absl::Status status = ReadExecutions(env, client, run_id, {.evidence = true},
-                                             [&](v1::Execution& execution) {
-                                               found = std::move(execution);
-                                               return true;
-                                             });
+  const absl::Status status =
+      ReadExecutions(env, client, run_id, {.evidence = true}, [&](v1::Execution& execution) {
+        found = std::move(execution);
+        return true;
+      });
   if (!status.ok()) return status;
   return found;
 }
 
 void PrintReplay(const v1::Definition& original, const v1::Run& run, const v1::Execution& replay,
                  uint32_t attempt, const ReplayFlags& flags, Printer& printer) {
-  printer.Line(absl::StrCat(
-      printer.Outside(ExecutionTitle(original.execution(), true)), ", execution ", flags.execution,
-      " of run ", flags.run_id, ", attempt ", attempt));
+  printer.Line(absl::StrCat(printer.Outside(ExecutionTitle(original.execution(), true)),
+                            ", execution ", flags.execution, " of run ", flags.run_id, ", attempt ",
+                            attempt));
   printer.Line(absl::StrCat("then  ", printer.Outside(OutcomeText(original.execution(), attempt))));
   printer.Line(absl::StrCat("now   ", printer.Outside(OutcomeText(replay, 1))));
   if (replay.attempts().empty()) return;
   const v1::Attempt& made = replay.attempts(replay.attempts_size() - 1);
-  printer.Line(absl::StrCat(
-      "run   ", printer.Outside(run.run_id()),
-      run.local() ? ", local: in this process"
-                  : absl::StrCat(", agent ", printer.Outside(made.agent()), " at ",
-                                 printer.Outside(made.location())),
-      ", at ", TimeText(made.start_time()), ", took ", MicrosText(made.duration_us())));
+  printer.Line(absl::StrCat("run   ", printer.Outside(run.run_id()),
+                            run.local() ? ", local: in this process"
+                                        : absl::StrCat(", agent ", printer.Outside(made.agent()),
+                                                       " at ", printer.Outside(made.location())),
+                            ", at ", TimeText(made.start_time()), ", took ",
+                            MicrosText(made.duration_us())));
   for (const std::string& line : AttemptText(made, printer)) printer.Line(line);
   if (made.reason() == v1::FailureReason::secret_missing) {
-    printer.Line(flags.local ? "A secret's value is given with --secret NAME, or as PICKET_SECRET_NAME."
-                             : "A secret's value must be on the location's agents; with --local it "
-                               "is given with --secret NAME.");
+    printer.Line(flags.local
+                     ? "A secret's value is given with --secret NAME, or as PICKET_SECRET_NAME."
+                     : "A secret's value must be on the location's agents; with --local it "
+                       "is given with --secret NAME.");
   }
 }
 

@@ -54,9 +54,8 @@ std::string LowerName(v1::Outcome::Value outcome) {
 
 std::string OutcomeText(v1::Outcome::Value outcome, v1::FailureReason::Value reason,
                         const std::string& message) {
-  return absl::StrCat(LowerName(outcome),
-                      reason == v1::FailureReason::none ? "" : ", ", ReasonText(reason),
-                      message.empty() ? "" : ": ", message);
+  return absl::StrCat(LowerName(outcome), reason == v1::FailureReason::none ? "" : ", ",
+                      ReasonText(reason), message.empty() ? "" : ": ", message);
 }
 
 std::string ConnectionText(const v1::HttpDetail& http) {
@@ -75,9 +74,11 @@ std::string ConnectionText(const v1::HttpDetail& http) {
 }
 
 void AddHop(const v1::Hop& hop, Lines& lines) {
-  lines.Add("url", absl::StrCat(hop.url(), hop.status() == 0 ? "" : absl::StrCat("  ", hop.status())));
+  lines.Add("url",
+            absl::StrCat(hop.url(), hop.status() == 0 ? "" : absl::StrCat("  ", hop.status())));
   lines.Add("timings", TimingsText(hop.measurement()));
-  if (hop.measurement().has_http()) lines.Add("connection", ConnectionText(hop.measurement().http()));
+  if (hop.measurement().has_http())
+    lines.Add("connection", ConnectionText(hop.measurement().http()));
 }
 
 void AddEvidence(const v1::Evidence& evidence, Lines& lines) {
@@ -155,8 +156,7 @@ v1::RunSpec ReplaySpec(const std::string& run_id, const v1::Definition& definiti
   spec.set_baseline(definition.baseline());
   spec.set_trigger(v1::Trigger::CLI);
   (*spec.mutable_labels())["replay.run"] = run_id;
-  (*spec.mutable_labels())["replay.execution"] =
-      absl::StrCat(definition.execution().execution());
+  (*spec.mutable_labels())["replay.execution"] = absl::StrCat(definition.execution().execution());
   (*spec.mutable_labels())["replay.attempt"] = absl::StrCat(attempt);
   return spec;
 }
@@ -175,10 +175,11 @@ std::vector<std::string> AttemptText(const v1::Attempt& attempt, const Printer& 
   for (const v1::StepResult& step : attempt.steps()) {
     ++number;
     if (!step.name().empty()) {
-      lines.Title(absl::StrCat("step ", number, " '", printer.Outside(step.name()), "': ",
-                               step.skipped() ? absl::StrCat("skipped, ", printer.Outside(step.message()))
-                                              : printer.Outside(OutcomeText(
-                                                    step.outcome(), step.reason(), step.message()))));
+      lines.Title(absl::StrCat(
+          "step ", number, " '", printer.Outside(step.name()), "': ",
+          step.skipped()
+              ? absl::StrCat("skipped, ", printer.Outside(step.message()))
+              : printer.Outside(OutcomeText(step.outcome(), step.reason(), step.message()))));
     }
     for (const v1::Hop& hop : step.hops()) AddHop(hop, lines);
     if (step.hops_size() > 1) lines.Add("in all", TimingsText(step.measurement()));

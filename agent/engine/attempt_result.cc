@@ -176,7 +176,8 @@ void AttemptResult::WriteHops(const StepRecord& record, size_t& bytes, v1::StepR
 }
 
 void AttemptResult::WriteSteps(v1::Attempt& out) const {
-  const bool told = test_.test.has_replay() || test_.steps.size() > 1 || out.outcome() != v1::Outcome::PASSED ||
+  const bool told = test_.test.has_replay() || test_.steps.size() > 1 ||
+                    out.outcome() != v1::Outcome::PASSED ||
                     (!steps_.empty() && steps_[0].hops.size() > 1);
   if (!told) return;
   size_t bytes = 0, evidence_bytes = 0;
@@ -214,8 +215,7 @@ void AttemptResult::WriteAssertions(v1::Attempt& out) {
   // Within the room there is, those that did not pass come before those that did; they
   // stand in their own order.
   const bool few = out.outcome() == v1::Outcome::PASSED && !test_.test.has_replay();
-  size_t room =
-      few ? DefaultLimits().passing_result_bytes : DefaultEngineLimits().assertions_bytes;
+  size_t room = few ? DefaultLimits().passing_result_bytes : DefaultEngineLimits().assertions_bytes;
   std::vector<bool> keep(all.size(), false);
   for (const bool wanted : {false, true}) {
     for (size_t i = 0; i < all.size(); ++i) {

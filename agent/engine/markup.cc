@@ -43,8 +43,8 @@ struct Alphabet {
   bool wide = false;  // XML
 
   bool Starts(char c) const {
-    return absl::ascii_isalpha(static_cast<unsigned char>(c)) || c == '_' || c == ':' ||
-           c == '.' || (wide && static_cast<unsigned char>(c) >= 0x80);
+    return absl::ascii_isalpha(static_cast<unsigned char>(c)) || c == '_' || c == ':' || c == '.' ||
+           (wide && static_cast<unsigned char>(c) >= 0x80);
   }
   bool Continues(char c) const {
     return Starts(c) || absl::ascii_isdigit(static_cast<unsigned char>(c)) || c == '-';

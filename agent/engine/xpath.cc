@@ -62,7 +62,8 @@ bool HitBound(const xmlError& error) {
          (error.message != nullptr && absl::StrContains(error.message, "XML_PARSE_HUGE"));
 }
 absl::Status TooMuch() {
-  return absl::ResourceExhaustedError("the body nests too deep, or holds too large a text, for XPath");
+  return absl::ResourceExhaustedError(
+      "the body nests too deep, or holds too large a text, for XPath");
 }
 
 // In UTF-16 and UTF-32 letters hold NULs; elsewhere libxml2 takes one for the end.
@@ -209,7 +210,8 @@ absl::StatusOr<std::unique_ptr<XPathDocument>> XPathDocument::Parse(
     return absl::ResourceExhaustedError("the body is too large for XPath");
   }
   const MarkupKind kind = MarkupKindOf(text, content_type);
-  if (kind == MarkupKind::kNone) return absl::InvalidArgumentError("the body is neither XML nor HTML");
+  if (kind == MarkupKind::kNone)
+    return absl::InvalidArgumentError("the body is neither XML nor HTML");
   const size_t most = DefaultEngineLimits().xpath_attributes;
   if (MostAttributes(text, kind, most + 1) > most) {
     return absl::ResourceExhaustedError(

@@ -207,6 +207,10 @@ absl::Status CheckTest(const v1::Test& test) {
     if (earlier == test.id()) return Bad("renamed_from names the test's own id");
   }
   ABSL_RETURN_IF_ERROR(CheckFiles(test));
+  if (test.has_replay() &&
+      (!IsRunId(test.replay().run_id()) || test.replay().attempt() == 0)) {
+    return Bad("replay names no attempt: a run id, and a number from 1");
+  }
   return CheckSteps(test);
 }
 

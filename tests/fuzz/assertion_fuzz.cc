@@ -48,11 +48,8 @@ void CheckVerdict(const StepVerdict& verdict) {
 
 // Of an operator and its contrary at most one holds; neither does on what is not there.
 constexpr std::pair<Op::Value, Op::Value> kContraries[] = {
-    {Op::is, Op::is_not},
-    {Op::contains, Op::not_contains},
-    {Op::matches, Op::not_matches},
-    {Op::above, Op::at_most},
-    {Op::below, Op::at_least},
+    {Op::is, Op::is_not},     {Op::contains, Op::not_contains}, {Op::matches, Op::not_matches},
+    {Op::above, Op::at_most}, {Op::below, Op::at_least},
 };
 
 void JudgeWithContrary(v1::Test test, Op::Value op, const TransferResult& last) {
@@ -61,8 +58,7 @@ void JudgeWithContrary(v1::Test test, Op::Value op, const TransferResult& last) 
   const StepVerdict verdict = JudgeOne(**compiled, last);
   CheckVerdict(verdict);
   if (verdict.outcome != v1::Outcome::PASSED) return;
-  v1::Operation& operation =
-      *test.mutable_steps(0)->mutable_expect(0)->mutable_operations(0);
+  v1::Operation& operation = *test.mutable_steps(0)->mutable_expect(0)->mutable_operations(0);
   for (const auto& [one, other] : kContraries) {
     if (op != one && op != other) continue;
     operation.set_operator_(op == one ? other : one);

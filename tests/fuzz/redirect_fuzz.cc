@@ -49,7 +49,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (answer.reason != v1::FailureReason::none) return 0;
   CheckUrl(answer.to);
   PICKET_CHECK(answer.new_origin == !SameOrigin(*from, answer.to));
-  if (from->scheme == "https" && !question.allow_insecure) PICKET_CHECK(answer.to.scheme == "https");
+  if (from->scheme == "https" && !question.allow_insecure)
+    PICKET_CHECK(answer.to.scheme == "https");
   // A body with a secret stays where it belongs.
   PICKET_CHECK(!(answer.keep_body && answer.new_origin));
   return 0;

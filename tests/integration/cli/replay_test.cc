@@ -69,8 +69,8 @@ class ReplayTest : public ::testing::Test {
   // Runs the suite; its run's id.
   std::string RunSuite(const std::string& tests) {
     const std::string path = directory_ + "/s.yaml";
-    EXPECT_OK(WriteFileAtomically(directory_ + "/rows.json",
-                                  R"([{"sku": "oak"}, {"sku": "ash"}])"));
+    EXPECT_OK(
+        WriteFileAtomically(directory_ + "/rows.json", R"([{"sku": "oak"}, {"sku": "ash"}])"));
     EXPECT_OK(WriteFileAtomically(
         path, absl::StrCat("version: 1\nname: shop\nlocations: [eu-west]\nsecrets: [TOKEN]\n",
                            "vars: { base: \"", target_->Url(""), "\" }\ntests:\n", tests)));
@@ -131,11 +131,12 @@ TEST_F(ReplayTest, RepeatsRowVariablesAndRandomValuesAndChangesNothing) {
     if (local) arguments.insert(arguments.end(), {"--local", "--secret", "TOKEN"});
     EXPECT_EQ(RunCli(env_, arguments), 1) << err_.text();
     const std::string out = Out();
-    EXPECT_THAT(out, AllOf(HasSubstr("then  failed, assertion"), HasSubstr("now   failed, assertion"),
-                           HasSubstr("GET /echo-head?sku=ash HTTP/1.1"), HasSubstr("HTTP/1.1 200 OK"),
-                           HasSubstr("passed     status is 200"), HasSubstr("first_byte"),
-                           HasSubstr("FAILED  planned 1"), HasSubstr("x-token: ***"),
-                           Not(HasSubstr("s3cret"))));
+    EXPECT_THAT(
+        out,
+        AllOf(HasSubstr("then  failed, assertion"), HasSubstr("now   failed, assertion"),
+              HasSubstr("GET /echo-head?sku=ash HTTP/1.1"), HasSubstr("HTTP/1.1 200 OK"),
+              HasSubstr("passed     status is 200"), HasSubstr("first_byte"),
+              HasSubstr("FAILED  planned 1"), HasSubstr("x-token: ***"), Not(HasSubstr("s3cret"))));
     EXPECT_THAT(out, HasSubstr(local ? "local: in this process" : "agent a1 at eu-west"));
   }
   const std::vector<std::string> all = Ids();
@@ -156,11 +157,11 @@ TEST_F(ReplayTest, APassingExecutionIsToldWholeToo) {
       "  - name: fine\n    request: { url: \"{{ base }}/ok\" }\n    expect: [ { status: 200 } ]\n");
   Out();
   EXPECT_EQ(RunCli(env_, {"replay", run, "0"}), 0) << err_.text();
-  EXPECT_THAT(Out(), AllOf(HasSubstr("then  passed"), HasSubstr("now   passed"),
-                           HasSubstr("GET /ok HTTP/1.1"), HasSubstr("hello"), HasSubstr("curl -sS")));
-  ASSERT_OK_AND_ASSIGN(
-      const std::vector<HistoryRow> history,
-      store_->LoadHistory("default", {"shop", "fine", "eu-west"}, "", 10));
+  EXPECT_THAT(Out(),
+              AllOf(HasSubstr("then  passed"), HasSubstr("now   passed"),
+                    HasSubstr("GET /ok HTTP/1.1"), HasSubstr("hello"), HasSubstr("curl -sS")));
+  ASSERT_OK_AND_ASSIGN(const std::vector<HistoryRow> history,
+                       store_->LoadHistory("default", {"shop", "fine", "eu-west"}, "", 10));
   EXPECT_EQ(history.size(), 1u);  // the run's alone
 }
 
@@ -168,8 +169,8 @@ TEST_F(ReplayTest, AMissingSecretIsNamed) {
   const std::string run = RunSuite(kRandom);
   Out();
   EXPECT_EQ(RunCli(env_, {"replay", run, "0", "--local"}), 3) << err_.text();
-  EXPECT_THAT(Out(), AllOf(HasSubstr("secret_missing"), HasSubstr("TOKEN"),
-                           HasSubstr("--secret NAME")));
+  EXPECT_THAT(Out(),
+              AllOf(HasSubstr("secret_missing"), HasSubstr("TOKEN"), HasSubstr("--secret NAME")));
 }
 
 TEST_F(ReplayTest, UnknownRunsAndExecutionsAreNamed) {

@@ -94,7 +94,8 @@ TEST(ProbesTest, SeriesAreBoundedCountedAndAge) {
 TEST(PageSizeTest, IsCutToTheMost) {
   const size_t most = DefaultLimits().list_page_size;
   EXPECT_THAT(ReadPageSize(0), ::testing::Eq(absl::StatusOr<size_t>(100)));
-  EXPECT_THAT(ReadPageSize(static_cast<int32_t>(most) + 1), ::testing::Eq(absl::StatusOr<size_t>(most)));
+  EXPECT_THAT(ReadPageSize(static_cast<int32_t>(most) + 1),
+              ::testing::Eq(absl::StatusOr<size_t>(most)));
   EXPECT_THAT(ReadPageSize(-1), StatusIs(absl::StatusCode::kInvalidArgument));
 }
 

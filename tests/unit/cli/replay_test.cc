@@ -51,8 +51,8 @@ TEST(ReplayTest, RepeatsTheDecidingAttemptUnlessAnotherIsNamed) {
   v1::Definition definition = Flaky();
   EXPECT_THAT(AttemptToReplay(definition, 0), ::testing::Eq(absl::StatusOr<uint32_t>(2)));
   EXPECT_THAT(AttemptToReplay(definition, 1), ::testing::Eq(absl::StatusOr<uint32_t>(1)));
-  EXPECT_THAT(AttemptToReplay(definition, 3), StatusIs(absl::StatusCode::kInvalidArgument,
-                                                       HasSubstr("had attempts 1 to 2")));
+  EXPECT_THAT(AttemptToReplay(definition, 3),
+              StatusIs(absl::StatusCode::kInvalidArgument, HasSubstr("had attempts 1 to 2")));
   definition.mutable_execution()->clear_attempts();
   EXPECT_THAT(AttemptToReplay(definition, 0), ::testing::Eq(absl::StatusOr<uint32_t>(1)));
   EXPECT_THAT(AttemptToReplay(definition, 1),
@@ -183,9 +183,7 @@ TEST_F(ReplayCommandTest, SaysWhatIsWrong) {
 }
 
 TEST_F(ReplayCommandTest, AnInterruptionCancelsTheReplay) {
-  world_.coordinator().on_watch = [&] {
-    world_.interrupts().Raise(SIGTERM);
-  };
+  world_.coordinator().on_watch = [&] { world_.interrupts().Raise(SIGTERM); };
   EXPECT_EQ(world_.Run({"replay", kId, "7"}), 143);
   EXPECT_THAT(world_.coordinator().cancelled, ::testing::ElementsAre(kId));
 }

@@ -25,7 +25,8 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 const EngineLimits& kLimits = DefaultEngineLimits();
-constexpr char kFails[] = "expect { subject: status operations { operator: is operand_json: '1' } }";
+constexpr char kFails[] =
+    "expect { subject: status operations { operator: is operand_json: '1' } }";
 
 std::string X(size_t size) { return std::string(size, 'x'); }
 
@@ -42,8 +43,10 @@ void ExpectRefused(const v1::Attempt& attempt, absl::string_view what) {
 
 TEST(RequestBoundsTest, AUrlAHeaderAndABodyEndSomewhere) {
   const std::string url = absl::StrCat("http://h/", X(kLimits.url_bytes - 9));
-  EXPECT_EQ(Attempted(absl::StrCat("steps { http { url: '", url, "' } }")).outcome(), v1::Outcome::PASSED);
-  ExpectRefused(Attempted(absl::StrCat("steps { http { url: '", url, "x' } }")), "url is longer than");
+  EXPECT_EQ(Attempted(absl::StrCat("steps { http { url: '", url, "' } }")).outcome(),
+            v1::Outcome::PASSED);
+  ExpectRefused(Attempted(absl::StrCat("steps { http { url: '", url, "x' } }")),
+                "url is longer than");
 
   const std::string value = X(kLimits.header_value_bytes);
   const auto header = [](const std::string& v) {
@@ -78,8 +81,8 @@ TEST(XPathBoundsTest, ExpressionsAndNodeSetsEndSomewhere) {
 }
 
 TEST(ToldBoundsTest, MessagesWarningsAndUrls) {
-  const v1::Attempt broken =
-      Attempted("steps { }", Break(v1::FailureReason::connect_refused, X(2 * kLimits.message_bytes)));
+  const v1::Attempt broken = Attempted(
+      "steps { }", Break(v1::FailureReason::connect_refused, X(2 * kLimits.message_bytes)));
   EXPECT_EQ(broken.message().size(), kLimits.message_bytes);
   EXPECT_THAT(broken.message(), EndsWith("..."));
 
@@ -87,9 +90,10 @@ TEST(ToldBoundsTest, MessagesWarningsAndUrls) {
   for (size_t i = 0; i < 2 * kLimits.warnings; ++i) {
     answer.warnings.push_back(absl::StrCat("address_unreachable ", i));
   }
-  const v1::Attempt warned = Attempted(
-      absl::StrCat("steps { http { url: 'http://h/", X(2 * kLimits.url_text_bytes), "' } ", kFails, " }"),
-      answer);
+  const v1::Attempt warned =
+      Attempted(absl::StrCat("steps { http { url: 'http://h/", X(2 * kLimits.url_text_bytes),
+                             "' } ", kFails, " }"),
+                answer);
   EXPECT_EQ(static_cast<size_t>(warned.warnings_size()), kLimits.warnings);
   EXPECT_EQ(warned.steps(0).hops(0).url().size(), kLimits.url_text_bytes);
 }
@@ -97,7 +101,8 @@ TEST(ToldBoundsTest, MessagesWarningsAndUrls) {
 TEST(ToldBoundsTest, EvidenceIsCutPartByPart) {
   TransferResult answer = Respond(200, X(2 * kLimits.body_excerpt_bytes));
   for (int i = 0; i < 100; ++i) answer.headers.emplace_back(absl::StrCat("h", i), X(200));
-  answer.request_head = absl::StrCat("GET / HTTP/1.1\r\na: ", X(2 * kLimits.request_text_bytes), "\r\n\r\n");
+  answer.request_head =
+      absl::StrCat("GET / HTTP/1.1\r\na: ", X(2 * kLimits.request_text_bytes), "\r\n\r\n");
   answer.certificates.resize(2 * kLimits.evidence_certificates);
   std::string vars, url = "http://h/";
   for (size_t i = 0; i < 2 * kLimits.evidence_variables; ++i) {
@@ -106,7 +111,8 @@ TEST(ToldBoundsTest, EvidenceIsCutPartByPart) {
     absl::StrAppend(&url, "{{ v", i, " }}");
   }
   const v1::Evidence evidence =
-      Attempted(absl::StrCat(vars, "steps { http { url: '", url, "' headers { name: 'long' value: '",
+      Attempted(
+          absl::StrCat(vars, "steps { http { url: '", url, "' headers { name: 'long' value: '",
                        X(2 * kLimits.curl_line_bytes), "' } } ", kFails, " }"),
           answer)
           .evidence();
@@ -126,12 +132,13 @@ TEST(ToldBoundsTest, EvidenceIsCutPartByPart) {
 TEST(ToldBoundsTest, ALargeBodyIsLeftOutOfTheCurlLine) {
   const auto line = [](size_t size) {
     return Attempted(absl::StrCat("steps { http { method: 'POST' body { text: '", X(size), "' } } ",
-                            kFails, " }"))
+                                  kFails, " }"))
         .evidence()
         .curl();
   };
   EXPECT_THAT(line(kLimits.curl_body_bytes), HasSubstr("--data-raw"));
-  EXPECT_THAT(line(kLimits.curl_body_bytes + 1), AllOf(HasSubstr("@BODY"), Not(HasSubstr("--data-raw"))));
+  EXPECT_THAT(line(kLimits.curl_body_bytes + 1),
+              AllOf(HasSubstr("@BODY"), Not(HasSubstr("--data-raw"))));
 }
 
 TEST(ToldBoundsTest, StepsHopsAndAssertionsOfAFailureEndSomewhere) {
@@ -151,8 +158,8 @@ TEST(ToldBoundsTest, StepsHopsAndAssertionsOfAFailureEndSomewhere) {
   EXPECT_LE(bytes, kLimits.hops_bytes + 1000);
 
   for (int i = 0; i < 1000; ++i) {
-    absl::StrAppend(&expect, "expect { subject: body operations { operator: is operand_json: '\"", X(200),
-                    "\"' } } ");
+    absl::StrAppend(&expect, "expect { subject: body operations { operator: is operand_json: '\"",
+                    X(200), "\"' } } ");
   }
   const v1::Attempt asserted = Attempted(absl::StrCat("steps { ", expect, " }"));
   EXPECT_EQ(asserted.assertions_failed(), 1000u);
@@ -176,7 +183,8 @@ TEST(SecretBoundsTest, ASecretFileThatIsTooLargeHoldsNone) {
 TEST(BodyBoundsTest, ABodyLimitPastTheMostIsRefused) {
   const uint64_t most = DefaultLimits().body_limit_most;
   const auto compile = [](uint64_t limit) {
-    return CompileTest(MakeTest(absl::StrCat("steps { http { body_limit_bytes: ", limit, " } }")), {})
+    return CompileTest(MakeTest(absl::StrCat("steps { http { body_limit_bytes: ", limit, " } }")),
+                       {})
         .status();
   };
   EXPECT_OK(compile(most));

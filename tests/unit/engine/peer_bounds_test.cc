@@ -91,9 +91,9 @@ TEST(CertificateBoundsTest, NoMoreThanSomeAlternativeNamesAreTold) {
   const std::unique_ptr<X509, void (*)(X509*)> certificate(
       PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), X509_free);
   ASSERT_NE(certificate, nullptr);
-  EXPECT_EQ(static_cast<size_t>(
-                DescribeCertificate(certificate.get()).subject_alternative_names_size()),
-            kLimits.alternative_names);
+  EXPECT_EQ(
+      static_cast<size_t>(DescribeCertificate(certificate.get()).subject_alternative_names_size()),
+      kLimits.alternative_names);
 }
 
 TEST(TlsBoundsTest, ABundleThatIsTooLargeIsRefused) {

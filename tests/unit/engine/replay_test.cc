@@ -32,9 +32,9 @@ TransferResult Moved(const TransferRequest& request) {
 
 TEST(HopsTest, EachTellsItsOwnPhasesAddressAndBytes) {
   Bench bench(Moved);
-  const v1::Attempt attempt =
-      bench.Run("steps { http { url: 'http://shop.example/old' } "
-                "expect { subject: status operations { operator: is operand_json: '201' } } }");
+  const v1::Attempt attempt = bench.Run(
+      "steps { http { url: 'http://shop.example/old' } "
+      "expect { subject: status operations { operator: is operand_json: '201' } } }");
   EXPECT_EQ(attempt.outcome(), v1::Outcome::FAILED);
   ASSERT_EQ(attempt.steps_size(), 1);
   ASSERT_EQ(attempt.steps(0).hops_size(), 2);
@@ -66,9 +66,9 @@ TEST(HopsTest, APassingRedirectKeepsThePhasesOfItsHops) {
 
 TEST(ReplayTest, APassingReplayTellsEverything) {
   Bench bench(Moved);
-  const v1::Attempt attempt = bench.Run(absl::StrCat(
-      kReplay, "steps { name: 'a' http { url: 'http://shop.example/old' } ", kIs200,
-      " } steps { name: 'b' ", kIs200, " ", kIs200, " }"));
+  const v1::Attempt attempt =
+      bench.Run(absl::StrCat(kReplay, "steps { name: 'a' http { url: 'http://shop.example/old' } ",
+                             kIs200, " } steps { name: 'b' ", kIs200, " ", kIs200, " }"));
   EXPECT_EQ(attempt.outcome(), v1::Outcome::PASSED);
   EXPECT_FALSE(attempt.has_evidence());
   ASSERT_EQ(attempt.steps_size(), 2);
@@ -91,9 +91,11 @@ TEST(EvidenceTest, ShowsTheCookiesThatWereSentAndNoOthers) {
     return result;
   };
   Bench bench(answer);
-  const v1::Attempt attempt = bench.Run(absl::StrCat(
-      kReplay, "steps { name: 'a' http { url: 'http://h/' } extract { name: 'sid' cookie: 'sid' } } steps { name: 'b' ",
-      "http { url: 'http://h/{{ sid }}' } ", kIs200, " }"));
+  const v1::Attempt attempt =
+      bench.Run(absl::StrCat(kReplay,
+                             "steps { name: 'a' http { url: 'http://h/' } extract { name: 'sid' "
+                             "cookie: 'sid' } } steps { name: 'b' ",
+                             "http { url: 'http://h/{{ sid }}' } ", kIs200, " }"));
   ASSERT_EQ(attempt.steps_size(), 2) << attempt.message();
   EXPECT_THAT(attempt.steps(0).evidence().curl(), Not(HasSubstr("Cookie")));
   EXPECT_THAT(attempt.steps(1).evidence().curl(), HasSubstr("Cookie: ***"));
@@ -112,8 +114,8 @@ TEST(ReplayTest, ItsEvidenceIsMaskedAndBounded) {
     absl::StrAppend(&steps, "steps { name: 's", i,
                     "' http { headers { name: 'x-token' value: '{{ TOKEN }}' } } }");
   }
-  const v1::Attempt attempt = bench.Run(
-      absl::StrCat(kReplay, "secrets { name: 'TOKEN' agent_provided: true } ", steps));
+  const v1::Attempt attempt =
+      bench.Run(absl::StrCat(kReplay, "secrets { name: 'TOKEN' agent_provided: true } ", steps));
   EXPECT_EQ(attempt.outcome(), v1::Outcome::PASSED) << attempt.message();
   size_t evidence = 0;
   for (const v1::StepResult& step : attempt.steps()) evidence += step.evidence().ByteSizeLong();
