@@ -65,7 +65,7 @@ void AttemptResult::AddStep(StepRecord record) {
     AddWarning(absl::StrCat("step '", step.step->name(),
                             "' was allowed to fail and did: ", record.message));
     record.failed = 0;
-    record.unjudged = 0;
+    record.unjudged = record.learning = 0;
   } else if ((failed && outcome_ != v1::Outcome::FAILED) ||
              (inconclusive && outcome_ == v1::Outcome::OUTCOME_UNSPECIFIED)) {
     outcome_ = record.outcome;
@@ -156,6 +156,29 @@ void AttemptResult::ApplyMustFail() {
   fail(absl::StrCat("the status must be ", StatusNames(must_fail), ", but it was ", status));
 }
 
+// What nothing but learning gates looked at has not passed.
+void AttemptResult::ApplyLearning() {
+  if (outcome_ != v1::Outcome::PASSED) return;
+  uint32_t judged = 0, learning = 0;
+  for (const StepRecord& step : steps_) {
+    judged += step.passed + step.failed;
+    learning += step.learning;
+  }
+  if (learning == 0 || judged > 0) return;
+  outcome_ = v1::Outcome::INCONCLUSIVE;
+  reason_ = v1::FailureReason::learning;
+  message_ = "its only assertion is a regression gate that still lacks history";
+  for (const StepRecord& step : steps_) {
+    for (const v1::Assertion& assertion : step.assertions) {
+      if (!assertion.unjudged().empty()) {
+        message_ = absl::StrCat(assertion.subject(), " ", assertion.operator_(),
+                                " could not be judged: ", assertion.unjudged());
+        return;
+      }
+    }
+  }
+}
+
 void AttemptResult::WriteSteps(v1::Attempt& out) const {
   const bool told = test_.steps.size() > 1 || out.outcome() != v1::Outcome::PASSED ||
                     (!steps_.empty() && steps_[0].hops.size() > 1);
@@ -183,17 +206,20 @@ void AttemptResult::WriteSteps(v1::Attempt& out) const {
 }
 
 void AttemptResult::WriteAssertions(v1::Attempt& out) {
-  uint32_t passed = 0, failed = 0, unjudged = 0;
+  uint32_t passed = 0, failed = 0, unjudged = 0, learning = 0;
   std::vector<v1::Assertion*> all;
   for (StepRecord& step : steps_) {
     passed += step.passed;
     failed += step.failed;
     unjudged += step.unjudged;
+    learning += step.learning;
+    for (v1::GateTime& time : step.gate_times) *out.add_gate_times() = std::move(time);
     for (v1::Assertion& assertion : step.assertions) all.push_back(&assertion);
   }
   out.set_assertions_passed(passed);
   out.set_assertions_failed(failed);
   out.set_assertions_unjudged(unjudged);
+  out.set_assertions_learning(learning);
   // Within the room there is, those that did not pass come before those that did; they
   // stand in their own order.
   size_t room = out.outcome() == v1::Outcome::PASSED ? DefaultLimits().passing_result_bytes
@@ -239,6 +265,8 @@ v1::Attempt AttemptResult::Build(uint32_t number, absl::Time start, absl::Durati
     message_ = "stopped because the run ended";
   } else if (test_.test.has_must_fail()) {
     ApplyMustFail();
+  } else {
+    ApplyLearning();
   }
   v1::Attempt out;
   out.set_number(number);

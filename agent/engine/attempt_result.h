@@ -36,6 +36,8 @@ struct StepRecord {
   std::vector<HopRecord> hops;
   std::vector<v1::Assertion> assertions;
   uint32_t passed = 0, failed = 0, unjudged = 0;
+  uint32_t learning = 0;  // of `unjudged`
+  std::vector<v1::GateTime> gate_times;
 };
 
 class AttemptResult {
@@ -70,6 +72,7 @@ class AttemptResult {
 
  private:
   void ApplyMustFail();
+  void ApplyLearning();
   void Pass();
   void WriteSteps(v1::Attempt& out) const;
   void WriteAssertions(v1::Attempt& out);

@@ -13,6 +13,7 @@
 #include "common/policy/judge.h"
 #include "common/policy/limits.h"
 #include "common/policy/plan_shape.h"
+#include "common/policy/regression.h"
 #include "common/policy/syntax.h"
 #include "common/policy/units.h"
 #include "common/policy/validate_step.h"
@@ -207,7 +208,9 @@ absl::Status CheckTest(const v1::Test& test) {
     if (earlier == test.id()) return Bad("renamed_from names the test's own id");
   }
   ABSL_RETURN_IF_ERROR(CheckFiles(test));
-  return CheckSteps(test);
+  ABSL_RETURN_IF_ERROR(CheckSteps(test));
+  return ValidateRegression(
+      test, test.has_for_each() ? static_cast<size_t>(test.for_each().rows_size()) : 1);
 }
 
 absl::Status CheckBlobs(const v1::RunSpec& spec) {

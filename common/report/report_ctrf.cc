@@ -60,7 +60,7 @@ class CtrfReport : public Report {
         ",\"start\":", start, ",\"stop\":", stop, ",\"duration\":", stop - start,
         ",\"extra\":{\"run_id\":", QuoteJson(run.run_id()), ",\"verdict\":\"",
         v1::Verdict::Value_Name(run.verdict()), "\",\"explanation\":", QuoteJson(run.explanation()),
-        ",\"local\":", run.local() ? "true" : "false", "}},\"tests\":["));
+        ",\"local\":", run.local() ? "true" : "false", ",\"learning\":", l.learning(), "}},\"tests\":["));
   }
 
   void Add(const v1::Execution& execution) override {
@@ -86,6 +86,10 @@ class CtrfReport : public Report {
                     ",\"test_id\":", QuoteJson(execution.test_id()),
                     ",\"location\":", QuoteJson(execution.location()));
     if (execution.has_row()) absl::StrAppend(&text_, ",\"row\":", execution.row());
+    if (execution.learning()) {
+      absl::StrAppend(&text_, ",\"learning\":",
+                      QuoteJson(CutToBytes(LearningText(execution), kDetailBytes)));
+    }
     absl::StrAppend(&text_, ",\"blocking\":", execution.blocking() ? "true" : "false",
                     ",\"reason\":\"", v1::FailureReason::Value_Name(execution.reason()),
                     "\",\"blame\":\"", v1::Blame::Value_Name(execution.blame()), "\"}}");

@@ -136,12 +136,13 @@ class HtmlReport : public Report {
     sink_->Write(
         "<table><tr><th>location</th><th>planned</th><th>passed</th><th>failed</th>"
         "<th>inconclusive</th><th>skipped</th><th>cancelled</th><th>expired</th>"
-        "<th>unassigned</th><th>flaky</th></tr>\n");
+        "<th>unassigned</th><th>flaky</th><th>learning</th></tr>\n");
     for (const v1::LocationProgress& location : header.locations) {
       const v1::Ledger& l = location.ledger();
       sink_->Write(absl::StrCat("<tr><td>", EscapeHtml(location.location()), "</td>"));
       for (uint32_t n : {l.planned(), l.passed(), l.failed(), l.inconclusive(), l.skipped(),
-                         l.cancelled(), l.expired(), l.unassigned(), l.flaky()}) {
+                         l.cancelled(), l.expired(), l.unassigned(), l.flaky(),
+                         l.learning()}) {
         sink_->Write(absl::StrCat("<td class=n>", n, "</td>"));
       }
       sink_->Write("</tr>\n");
@@ -166,7 +167,8 @@ class HtmlReport : public Report {
     if (attempt == nullptr) return absl::StrCat(cell, ">", absl::AsciiStrToLower(end), "</td>");
     const std::string timings = TimingsText(attempt->measurement());
     return absl::StrCat(cell, " title=\"", timings, "\">", absl::AsciiStrToLower(end),
-                        execution.flaky() ? " (flaky) " : " ", MicrosText(attempt->duration_us()),
+                        execution.flaky() ? " (flaky)" : "",
+                        execution.learning() ? " (learning) " : " ", MicrosText(attempt->duration_us()),
                         Waterfall(attempt->measurement()), "</td>");
   }
 

@@ -79,6 +79,7 @@ void FillReportExecution(const v1::Execution& execution, v1::ReportExecution& ou
   out.set_execution(execution.execution());
   out.set_blocking(execution.blocking());
   out.set_blame(execution.blame());
+  out.set_learning(execution.learning());
   out.set_late(execution.late_attempts_size() > 0);
 }
 

@@ -37,6 +37,9 @@ class TapReport : public Report {
       for (const Detail& detail : FailureDetails(execution, kAssertionsMost)) Add(detail);
       CloseList();
       text_ += "  ...\n";
+    } else if (execution.learning()) {
+      absl::StrAppend(&text_, "# learning: ",
+                      EscapeTap(CutToBytes(LearningText(execution), kDetailBytes)), "\n");
     }
     sink_->Write(text_);
   }

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 
 namespace picket {
 namespace {
@@ -20,11 +21,14 @@ void AddAssertion(const v1::Assertion& assertion, std::vector<Detail>& details) 
 }  // namespace
 
 std::string LedgerText(const v1::Ledger& l) {
+  std::vector<std::string> marks;
+  if (l.flaky() > 0) marks.push_back(absl::StrCat(l.flaky(), " flaky"));
+  if (l.learning() > 0) marks.push_back(absl::StrCat(l.learning(), " learning"));
   return absl::StrCat("planned ", l.planned(), " = ", l.passed(), " passed + ", l.failed(),
                       " failed + ", l.inconclusive(), " inconclusive + ", l.skipped(),
                       " skipped + ", l.cancelled(), " cancelled + ", l.expired(), " expired + ",
                       l.unassigned(), " unassigned",
-                      l.flaky() > 0 ? absl::StrCat(" (", l.flaky(), " flaky)") : "");
+                      marks.empty() ? "" : absl::StrCat(" (", absl::StrJoin(marks, ", "), ")"));
 }
 
 std::string VerdictLine(const v1::Run& run) {
@@ -57,6 +61,19 @@ const v1::Attempt* DecidingAttempt(const v1::Execution& execution) {
     }
   }
   return last;
+}
+
+std::string LearningText(const v1::Execution& execution) {
+  if (!execution.learning()) return "";
+  const v1::Attempt* attempt = DecidingAttempt(execution);
+  if (attempt == nullptr) attempt = &v1::Attempt::default_instance();
+  for (const v1::Assertion& assertion : attempt->assertions()) {
+    absl::string_view why = assertion.unjudged();
+    if (absl::ConsumePrefix(&why, "learning: ")) {
+      return absl::StrCat(assertion.subject(), " ", assertion.operator_(), ": ", why);
+    }
+  }
+  return "a latency gate lacks history";
 }
 
 bool IsBad(v1::End::Value end) {

@@ -32,6 +32,9 @@ bool HasSeveralSuites(const v1::Run& run);
 // last; null if there was none.
 const v1::Attempt* DecidingAttempt(const v1::Execution& execution);
 
+// What its regression gates still wait for; empty without Execution::learning.
+std::string LearningText(const v1::Execution& execution);
+
 // Ended, but neither passed nor skipped.
 bool IsBad(v1::End::Value end);
 

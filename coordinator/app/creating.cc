@@ -1,13 +1,19 @@
 // How a run is created: checked, planned and packed on a reader, then admitted.
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/ids.h"
 #include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/policy/limits.h"
+#include "common/policy/regression.h"
 #include "common/policy/sha256.h"
 #include "common/policy/validate.h"
 #include "coordinator/app/coordinator_impl.h"
+#include "coordinator/core/history.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
@@ -41,6 +47,48 @@ std::vector<Store::DurationKey> KeysOf(const v1::RunSpec& spec) {
     }
   }
   return keys;
+}
+
+// What the run's regression gates compare with, into its tests: frozen here, so that every
+// agent and every attempt of the run compares with the same.
+absl::Status LoadPastTimes(Store& store, const std::string& project, v1::RunSpec& spec) {
+  size_t gated = 0;
+  for (v1::Suite& suite : *spec.mutable_suites()) {
+    for (v1::Test& test : *suite.mutable_tests()) {
+      test.clear_past_times();
+      size_t longest = 0;
+      for (const RegressionGate& gate : RegressionGates(test)) {
+        longest = std::max<size_t>(longest, gate.rule.over);
+      }
+      if (longest == 0) continue;
+      gated += static_cast<size_t>(test.locations_size());
+      if (gated > DefaultLimits().regression_gates_per_run) {
+        return absl::ResourceExhaustedError(
+            absl::StrCat("the run has more than ", DefaultLimits().regression_gates_per_run,
+                         " tests x locations with a regression gate"));
+      }
+      const size_t rows = test.has_for_each() ? static_cast<size_t>(test.for_each().rows_size()) : 1;
+      std::vector<std::string> ids = {test.id()};
+      ids.insert(ids.end(), test.renamed_from().begin(), test.renamed_from().end());
+      for (const std::string& location : test.locations()) {
+        std::vector<HistoryRow> found;
+        for (const std::string& id : ids) {
+          ABSL_ASSIGN_OR_RETURN(std::vector<HistoryRow> more,
+                                store.LoadHistory(project, {suite.name(), id, location},
+                                                  spec.baseline(), longest * rows));
+          found.insert(found.end(), std::make_move_iterator(more.begin()),
+                       std::make_move_iterator(more.end()));
+        }
+        if (ids.size() > 1) {
+          std::stable_sort(found.begin(), found.end(), [](const HistoryRow& a, const HistoryRow& b) {
+            return a.time > b.time;
+          });
+        }
+        AddPastTimes(location, found, test);
+      }
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Validate(const v1::CreateRunRequest& request) {
@@ -104,6 +152,10 @@ void CoordinatorImpl::PlanAndAdmit(v1::CreateRunRequest request, Fleet fleet, ab
     plan.durations = *std::move(durations);
   }
   plan.spec = std::move(*request.mutable_spec());
+  if (absl::Status status = LoadPastTimes(*store_, plan.project, plan.spec); !status.ok()) {
+    done(std::move(status));
+    return;
+  }
   plan.fleet = std::move(fleet);
   plan.now = now;
   absl::StatusOr<RunPlanned> planned = PlanRun(std::move(plan));

@@ -173,8 +173,8 @@ class Core {
   void DraftEnds(RunState& run, Shard& shard, bool unassign, WriteShard& write, Flight& flight);
   void EndWithout(RunState& run, uint32_t position, v1::FailureReason::Value reason,
                   absl::string_view message, const Shard& shard, WriteShard& write);
-  void RememberDuration(RunState& run, const Position& at, const ResultRow& row,
-                        const std::string& location, WriteShard& write);
+  void RememberDuration(RunState& run, const ResultRow& row, const std::string& location,
+                        WriteShard& write);
   Flight& Propose(Proposal proposal, Effects& out);
 
   // grants.cc

@@ -59,7 +59,7 @@ MergeOutcome MergeResult(const v1::Retry& retry, const v1::Policy& policy,
     mark.not_before = now + RetryDelay(retry, attempts);
     return {Merge::kAgain, false};
   }
-  end = would;
+  end = MakeEnd(EndOf(would), IsFlaky(would), StillLearns(result));
   mark = Mark();
   return {Merge::kDecided, false};
 }
@@ -80,6 +80,7 @@ void AddLedger(const v1::Ledger& other, v1::Ledger& ledger) {
   ledger.set_expired(ledger.expired() + other.expired());
   ledger.set_unassigned(ledger.unassigned() + other.unassigned());
   ledger.set_flaky(ledger.flaky() + other.flaky());
+  ledger.set_learning(ledger.learning() + other.learning());
 }
 
 Loss LoseLease(bool repeatable, bool counted, absl::Time now, Mark& mark) {

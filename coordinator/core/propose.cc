@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "coordinator/core/core.h"
 #include "coordinator/core/drafts.h"
+#include "coordinator/core/history.h"
 #include "coordinator/core/merge.h"
 #include "coordinator/core/proto_time.h"
 
@@ -162,7 +163,7 @@ void Core::DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShar
       case Merge::kDecided:
         row.deciding = true;
         if (marked != write.shard.marks.end()) write.shard.marks.erase(marked);
-        RememberDuration(run, at, row, shard.row.location, write);
+        RememberDuration(run, row, shard.row.location, write);
         break;
       case Merge::kAgain:
         write.shard.marks[position] = std::move(mark);
@@ -184,23 +185,17 @@ void Core::DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShar
   write.results.push_back(std::move(row));
 }
 
-void Core::RememberDuration(RunState& run, const Position& at, const ResultRow& row,
-                            const std::string& location, WriteShard& write) {
-  if (row.result.outcome() != v1::Outcome::PASSED) return;
+void Core::RememberDuration(RunState& run, const ResultRow& row, const std::string& location,
+                            WriteShard& write) {
+  const Position at = run.plan()->shape.At(row.execution);
   const uint32_t block = run.plan()->shape.tests()[at.test].Number(at.location, 0);
-  if (run.history_done[block]) return;
+  const bool gated = run.plan()->tests[at.test].gated;
+  if (!gated && run.history_done[block]) return;
+  std::optional<HistoryRow> history =
+      RowToRemember(*run.plan(), row.execution, location, row.result, now_);
+  if (!history.has_value()) return;
   run.history_done[block] = true;
-  const v1::Attempt& attempt = row.result.attempts(row.result.attempts_size() - 1);
-  const PlannedTest& test = run.plan()->tests[at.test];
-  write.history.push_back(HistoryRow{.project = run.plan()->project,
-                                     .suite = test.suite,
-                                     .test_id = test.id,
-                                     .location = location,
-                                     .baseline = run.plan()->baseline,
-                                     .run_id = run.id(),
-                                     .time = now_,
-                                     .total_us = attempt.duration_us(),
-                                     .measurement = attempt.measurement().SerializeAsString()});
+  write.history.push_back(*std::move(history));
 }
 
 void Core::DraftLoss(RunState& run, Shard& shard, const LeaseEnd& end, WriteShard& write,

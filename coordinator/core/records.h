@@ -125,7 +125,10 @@ struct HistoryRow {
   std::string run_id;
   absl::Time time;
   uint32_t total_us = 0;
-  std::string measurement;  // serialised v1::Measurement
+  std::string measurement;  // serialised v1::PastMeasurement
+  // Its gate was the only assertion and still learns: it counts in a run that is
+  // INCONCLUSIVE for nothing else, too (KeepsHistory).
+  bool learning = false;
 };
 
 // What a target is still to be told: that a run was sealed. Written with the seal.

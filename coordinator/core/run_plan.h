@@ -43,6 +43,7 @@ struct PlannedTest {
   PackedRows rows;
   v1::Retry retry;
   bool repeatable = false;
+  bool gated = false;  // it holds a regression gate
   absl::Duration timeout;
   std::vector<std::string> files;        // digests of blobs
   std::vector<std::string> check_types;  // of its steps, each once

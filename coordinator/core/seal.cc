@@ -29,10 +29,21 @@ void EndUndecided(v1::EndCause::Value cause, ShardRow& shard) {
   if (changed) ++shard.epoch;
 }
 
+HistoryKept KeptOf(const v1::Run& run, const std::vector<EndByte>& ends) {
+  if (run.verdict() == v1::Verdict::PASSED) return HistoryKept::kAll;
+  if (run.end_cause() != v1::EndCause::COMPLETE) return HistoryKept::kNone;
+  for (EndByte end : ends) {
+    const bool sound = EndOf(end) == v1::End::PASSED || EndOf(end) == v1::End::SKIPPED ||
+                       (EndOf(end) == v1::End::INCONCLUSIVE && IsLearning(end));
+    if (!sound) return HistoryKept::kNone;
+  }
+  return HistoryKept::kLearning;
+}
+
 }  // namespace
 
-void SealRun(const std::vector<TestRow>& tests, v1::EndCause::Value cause, absl::Time now,
-             std::vector<ShardRow>& shards, RunRow& run) {
+HistoryKept SealRun(const std::vector<TestRow>& tests, v1::EndCause::Value cause, absl::Time now,
+                    std::vector<ShardRow>& shards, RunRow& run) {
   const PlanShape shape = ShapeOfRun(tests, run.executions);
   std::vector<EndByte> ends(shape.executions(), kUndecided);
   run.failed = run.failed_blocking = 0;
@@ -55,6 +66,7 @@ void SealRun(const std::vector<TestRow>& tests, v1::EndCause::Value cause, absl:
   *run.run.mutable_ledger() = std::move(judgement.ledger);
   run.run.set_explanation(std::move(judgement.explanation));
   SetTimestamp(now, run.run.mutable_seal_time());
+  return KeptOf(run.run, ends);
 }
 
 }  // namespace picket
