@@ -6,10 +6,10 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/time/time.h"
 #include "common/policy/limits.h"
 #include "common/policy/rank_test.h"
 #include "common/policy/sha256.h"
-#include "common/policy/units.h"
 #include "nlohmann/json.hpp"
 
 namespace picket {
@@ -28,7 +28,7 @@ double AllowedUs(const RegressionRule& rule, double before_us) {
 std::string TimeText(double us) {
   double unit = 1;
   while (us / unit >= 1000) unit *= 10;
-  return DurationText(absl::Microseconds(std::round(us / unit) * unit));
+  return absl::FormatDuration(absl::Microseconds(std::round(us / unit) * unit));
 }
 
 std::string Count(uint32_t count, absl::string_view one, absl::string_view many) {
@@ -119,7 +119,11 @@ std::string Describe(const RegressionAnswer& answer) {
       "%s, %.0f%% %s than %s (median of %s now, of %s before", TimeText(answer.now_us),
       std::abs(percent), percent < 0 ? "faster" : "slower", TimeText(answer.before_us),
       Count(answer.samples, "measurement", "measurements"), Count(answer.runs, "run", "runs"));
-  if (answer.chance < 1) absl::StrAppendFormat(&text, "; by chance %.2g", answer.chance);
+  if (answer.chance < 0.0001) {
+    text += "; p < 0.0001";
+  } else if (answer.chance < 1) {
+    absl::StrAppendFormat(&text, "; p = %.4f", answer.chance);
+  }
   return text + ")";
 }
 

@@ -61,5 +61,32 @@ TEST(SealTest, RowsNeedNotBeLoadedToJudge) {
   EXPECT_EQ(run.shards[0].epoch, 0u);  // nothing was left to take away
 }
 
+// How a run of `ends` seals, and what becomes of its measurements.
+HistoryKept Kept(std::vector<EndByte> ends, v1::EndCause::Value cause = v1::EndCause::COMPLETE) {
+  std::vector<v1::Test> tests;
+  for (size_t i = 0; i < ends.size(); ++i) tests.push_back(MakeTest(absl::StrCat("t", i), {"eu"}));
+  AdmitRun run = Plan(std::move(tests));
+  run.shards[0].ends = ends;
+  return SealRun(run.tests, cause, kNow, run.shards, run.run);
+}
+
+TEST(SealTest, MeasurementsOfAPassingRunAreKept) {
+  EXPECT_EQ(Kept({MakeEnd(v1::End::PASSED), MakeEnd(v1::End::PASSED, false, true)}),
+            HistoryKept::kAll);
+  EXPECT_EQ(Kept({MakeEnd(v1::End::PASSED), MakeEnd(v1::End::FAILED)}), HistoryKept::kNone);
+  EXPECT_EQ(Kept({MakeEnd(v1::End::PASSED), MakeEnd(v1::End::INCONCLUSIVE)}), HistoryKept::kNone);
+}
+
+TEST(SealTest, ARunThatOnlyLearnsKeepsWhatItLearns) {
+  const EndByte learning = MakeEnd(v1::End::INCONCLUSIVE, false, true);
+  EXPECT_EQ(Kept({learning}), HistoryKept::kLearning);
+  EXPECT_EQ(Kept({learning, MakeEnd(v1::End::PASSED)}), HistoryKept::kLearning);
+  EXPECT_EQ(Kept({learning, MakeEnd(v1::End::PASSED, false, true),
+                  MakeEnd(v1::End::INCONCLUSIVE)}),
+            HistoryKept::kNone);
+  EXPECT_EQ(Kept({learning, MakeEnd(v1::End::FAILED)}), HistoryKept::kNone);
+  EXPECT_EQ(Kept({learning, kUndecided}, v1::EndCause::CANCELLED), HistoryKept::kNone);
+}
+
 }  // namespace
 }  // namespace picket

@@ -11,8 +11,7 @@ namespace {
 
 using Values = std::vector<uint32_t>;
 
-double Factorial(int n) { return n < 2 ? 1 : n * Factorial(n - 1); }
-double Choose(int n, int k) { return Factorial(n) / Factorial(k) / Factorial(n - k); }
+double Choose(int n, int k) { return k == 0 ? 1 : Choose(n - 1, k - 1) * n / k; }
 
 // By the definition: all ways to choose as many out of both together, one by one.
 double ByCounting(const Values& before, const Values& now) {
@@ -81,15 +80,20 @@ TEST(SlowerByChanceTest, AgreesWithCountingWhateverTheValues) {
 TEST(SlowerByChanceTest, OrderDoesNotMatterAndSlowerIsNeverMoreLikelyByChance) {
   Random random(12);
   for (int i = 0; i < 100; ++i) {
-    Values before(10), now(7);
-    for (uint32_t& v : before) v = static_cast<uint32_t>(random.Below(50));
-    for (uint32_t& v : now) v = static_cast<uint32_t>(random.Below(50));
+    // No two alike, whatever is added below: a tie has a distribution of its own.
+    Values before, now;
+    for (uint32_t at = 0; at < 10; ++at) {
+      before.push_back(100 * static_cast<uint32_t>(random.Below(50)) + at);
+    }
+    for (uint32_t at = 10; at < 17; ++at) {
+      now.push_back(100 * static_cast<uint32_t>(random.Below(50)) + at);
+    }
     const double chance = SlowerByChance(before, now);
     ASSERT_GT(chance, 0);
     ASSERT_LE(chance, 1);
     Values turned(now.rbegin(), now.rend());
     ASSERT_DOUBLE_EQ(SlowerByChance(before, turned), chance);
-    now[random.Below(7)] += 9;
+    now[random.Below(7)] += 900;
     ASSERT_LE(SlowerByChance(before, now), chance + 1e-12);
   }
 }
