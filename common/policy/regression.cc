@@ -9,6 +9,7 @@
 #include "absl/time/time.h"
 #include "common/policy/limits.h"
 #include "common/policy/rank_test.h"
+#include "common/policy/regression_limits.h"
 #include "common/policy/sha256.h"
 #include "nlohmann/json.hpp"
 
@@ -21,7 +22,8 @@ std::span<const uint32_t> Compared(const RegressionRule& rule,
 }
 
 double AllowedUs(const RegressionRule& rule, double before_us) {
-  return before_us * (1 + rule.at_most_percent / 100);
+  return std::max(before_us * (1 + rule.at_most_percent / 100),
+                  before_us + absl::ToDoubleMicroseconds(DefaultRegressionLimits().least_slowdown));
 }
 
 // To three digits: nobody reads more of a median.

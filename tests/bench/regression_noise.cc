@@ -119,9 +119,12 @@ int JudgeFile(const std::string& path, const RegressionRule& rule) {
     std::fprintf(stderr, "%s: no run has %u runs before it\n", path.c_str(), rule.over);
     return 1;
   }
-  std::printf("comparisons %u false_alarms %u measured_again %u measurements %llu caught_percent %u\n",
-              quiet.comparisons, quiet.failed, quiet.measured_again,
-              static_cast<unsigned long long>(quiet.measurements), SmallestCaught(recording, rule));
+  std::printf(
+      "comparisons %u false_alarms %u measured_again %u measurements %llu median_us %.0f "
+      "caught_percent %u\n",
+      quiet.comparisons, quiet.failed, quiet.measured_again,
+      static_cast<unsigned long long>(quiet.measurements), MedianOf(recording),
+      SmallestCaught(recording, rule));
   return 0;
 }
 

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "common/policy/limits.h"
+#include "common/policy/rank_test.h"
 #include "common/policy/regression.h"
 
 namespace picket {
@@ -73,13 +74,25 @@ inline RegressionRates JudgeRecording(const NoiseRecording& recording, const Reg
   return rates;
 }
 
-// The smallest slowdown in whole per cent that is caught nine times in ten; 1001 if none is.
+inline constexpr uint32_t kNeverCaught = 10'000;
+
+// The smallest slowdown that is caught nine times in ten, in per cent: to one up to 100, above to
+// a hundredth of itself. kNeverCaught if none is.
 inline uint32_t SmallestCaught(const NoiseRecording& recording, const RegressionRule& rule) {
-  for (uint32_t percent = 1; percent <= 1000; ++percent) {
+  for (uint32_t percent = 1; percent < kNeverCaught; percent += 1 + percent / 100) {
     const RegressionRates rates = JudgeRecording(recording, rule, 1 + percent / 100.0);
     if (rates.failed * 10 >= rates.comparisons * 9) return percent;
   }
-  return 1001;
+  return kNeverCaught;
+}
+
+// The median of all that was recorded, microseconds.
+inline double MedianOf(const NoiseRecording& recording) {
+  std::vector<uint32_t> all;
+  for (const auto& [series, runs] : recording) {
+    for (const std::vector<uint32_t>& run : runs) all.insert(all.end(), run.begin(), run.end());
+  }
+  return all.empty() ? 0 : Median(all);
 }
 
 }  // namespace picket

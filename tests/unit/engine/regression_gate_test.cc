@@ -23,11 +23,11 @@ TransferResult After(uint32_t us) {
   return result;
 }
 
-// Ten runs of about 1 ms, and what this execution has measured so far.
+// Ten runs of about 10 ms, and what this execution has measured so far.
 std::vector<GateTimes> Gates(std::vector<uint32_t> now = {}, size_t runs = 10,
                              const std::string& step = "") {
   GateTimes gate{.step = step, .phase = "first_byte", .times = {}};
-  for (size_t i = 0; i < runs; ++i) gate.times.before.push_back(static_cast<uint32_t>(995 + i));
+  for (size_t i = 0; i < runs; ++i) gate.times.before.push_back(static_cast<uint32_t>(9950 + 10 * i));
   gate.times.made = static_cast<uint32_t>(now.size());
   gate.times.now = std::move(now);
   return {gate};
@@ -40,7 +40,7 @@ v1::Attempt Measure(uint32_t us, std::vector<GateTimes> gates, const std::string
 }
 
 TEST(RegressionGateTest, WithoutHistoryItLearnsAndItsTestCannotPassByItAlone) {
-  const v1::Attempt attempt = Measure(1000, {});
+  const v1::Attempt attempt = Measure(10'000, {});
   EXPECT_EQ(attempt.outcome(), v1::Outcome::INCONCLUSIVE);
   EXPECT_EQ(attempt.reason(), v1::FailureReason::learning);
   EXPECT_EQ(attempt.message(),
@@ -49,11 +49,11 @@ TEST(RegressionGateTest, WithoutHistoryItLearnsAndItsTestCannotPassByItAlone) {
   EXPECT_EQ(attempt.assertions_unjudged(), 1u);
   EXPECT_EQ(attempt.assertions_learning(), 1u);
   ASSERT_EQ(attempt.gate_times_size(), 1);
-  EXPECT_EQ(attempt.gate_times(0).us(), 1000u);
+  EXPECT_EQ(attempt.gate_times(0).us(), 10'000u);
 }
 
 TEST(RegressionGateTest, BesideAnotherAssertionLearningLeavesTheWordToIt) {
-  const v1::Attempt attempt = Measure(1000, Gates({}, 9), kIs200);
+  const v1::Attempt attempt = Measure(10'000, Gates({}, 9), kIs200);
   EXPECT_EQ(attempt.outcome(), v1::Outcome::PASSED);
   EXPECT_EQ(attempt.reason(), v1::FailureReason::none);
   EXPECT_EQ(attempt.assertions_passed(), 1u);
@@ -64,33 +64,33 @@ TEST(RegressionGateTest, BesideAnotherAssertionLearningLeavesTheWordToIt) {
 }
 
 TEST(RegressionGateTest, AQuietMeasurementPasses) {
-  const v1::Attempt attempt = Measure(1050, Gates());
+  const v1::Attempt attempt = Measure(10'500, Gates());
   EXPECT_EQ(attempt.outcome(), v1::Outcome::PASSED);
   ASSERT_EQ(attempt.assertions_size(), 1);
   EXPECT_EQ(attempt.assertions(0).expected(), "at most 20% slower than the last 10 passing runs");
-  EXPECT_THAT(attempt.assertions(0).actual(), StartsWith("1.05ms, 5% slower than 1ms (median of"));
+  EXPECT_THAT(attempt.assertions(0).actual(), StartsWith("10.5ms, 5% slower than 10ms (median of"));
 }
 
 TEST(RegressionGateTest, ASlowMeasurementAsksForMore) {
-  const v1::Attempt attempt = Measure(1500, Gates(), kIs200);
+  const v1::Attempt attempt = Measure(15'000, Gates(), kIs200);
   EXPECT_EQ(attempt.outcome(), v1::Outcome::INCONCLUSIVE);
   EXPECT_EQ(attempt.reason(), v1::FailureReason::measuring);
   EXPECT_THAT(attempt.message(), HasSubstr("1 of 7 measurements so far"));
 }
 
 TEST(RegressionGateTest, TheLastOfSevenSlowOnesFails) {
-  const v1::Attempt attempt = Measure(1500, Gates(std::vector<uint32_t>(6, 1500)), kIs200);
+  const v1::Attempt attempt = Measure(15'000, Gates(std::vector<uint32_t>(6, 15'000)), kIs200);
   EXPECT_EQ(attempt.outcome(), v1::Outcome::FAILED);
   EXPECT_EQ(attempt.reason(), v1::FailureReason::assertion);
   EXPECT_THAT(attempt.message(),
               AllOf(HasSubstr("time first_byte regression at most 20% slower than the last 10 "
-                              "passing runs, but it was 1.5ms, 50% slower than 1ms"),
+                              "passing runs, but it was 15ms, 50% slower than 10ms"),
                     HasSubstr("median of 7 measurements now, of 10 runs before; p < 0.0001")));
   EXPECT_TRUE(attempt.has_evidence());
 }
 
 TEST(RegressionGateTest, AFailureElsewhereStandsOverAGateThatMeasures) {
-  Bench bench(Always(After(1500)));
+  Bench bench(Always(After(15'000)));
   bench.gates = Gates();
   const v1::Attempt attempt = bench.Run(absl::StrCat(
       "steps { ", kGate,
@@ -107,21 +107,21 @@ TEST(RegressionGateTest, APoorMeasurementSpeaksForTheTargetOrNotAtAll) {
     bench.gates = std::move(gates);
     return bench.Run(absl::StrCat("steps { ", kIs200, " ", kGate, " }"));
   };
-  EXPECT_EQ(poor(1050, Gates()).outcome(), v1::Outcome::PASSED);
-  const v1::Attempt slow = poor(1500, Gates());
+  EXPECT_EQ(poor(10'500, Gates()).outcome(), v1::Outcome::PASSED);
+  const v1::Attempt slow = poor(15'000, Gates());
   EXPECT_EQ(slow.reason(), v1::FailureReason::measuring);
   EXPECT_EQ(slow.gate_times_size(), 0) << "it does not count";
-  std::vector<GateTimes> last = Gates({1500, 1500});
+  std::vector<GateTimes> last = Gates({15'000, 15'000});
   last[0].times.made = DefaultLimits().regression_tries - 1;
-  const v1::Attempt given_up = poor(1500, last);
+  const v1::Attempt given_up = poor(15'000, last);
   EXPECT_EQ(given_up.outcome(), v1::Outcome::INCONCLUSIVE);
   EXPECT_EQ(given_up.reason(), v1::FailureReason::measurement_poor);
   EXPECT_THAT(given_up.message(), HasSubstr("only 2 of 14 measurements were good"));
-  EXPECT_EQ(poor(1500, Gates({}, 3)).gate_times_size(), 0) << "nor is it remembered";
+  EXPECT_EQ(poor(15'000, Gates({}, 3)).gate_times_size(), 0) << "nor is it remembered";
 }
 
 TEST(RegressionGateTest, APhaseThatDidNotHappenFails) {
-  Bench bench(Always(After(1000)));
+  Bench bench(Always(After(10'000)));
   const v1::Attempt attempt = bench.Run(
       "steps { expect { subject: time argument: 'tls' operations { operator: regression "
       "operand_json: '{\"at_most_percent\":20.0,\"over\":10}' } } }");
@@ -131,9 +131,9 @@ TEST(RegressionGateTest, APhaseThatDidNotHappenFails) {
 
 TEST(RegressionGateTest, EachStepIsComparedWithItself) {
   Bench bench([](const TransferRequest& request) {
-    return After(request.url.find("/slow") != std::string::npos ? 1500u : 1000u);
+    return After(request.url.find("/slow") != std::string::npos ? 15'000u : 10'000u);
   });
-  bench.gates = Gates(std::vector<uint32_t>(6, 1500), 10, "second");
+  bench.gates = Gates(std::vector<uint32_t>(6, 15'000), 10, "second");
   std::vector<GateTimes> first = Gates({}, 10, "first");
   bench.gates.push_back(first[0]);
   const v1::Attempt attempt = bench.Run(absl::StrCat(

@@ -1,6 +1,7 @@
 #include "common/policy/regression.h"
 
 #include "common/policy/limits.h"
+#include "common/policy/regression_limits.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/status_matchers.h"
@@ -120,10 +121,20 @@ TEST(RegressionTest, SlowerMeasurementsNeverTurnAFailureIntoAPass) {
   EXPECT_TRUE(failed);
 }
 
+TEST(RegressionTest, LessThanWeCanMeasureIsNoSlowdown) {
+  RegressionTimes times = Quiet();
+  times.before = {40, 41, 42, 43, 44, 45, 46, 47, 48, 49};
+  const uint32_t least = static_cast<uint32_t>(
+      absl::ToInt64Microseconds(DefaultRegressionLimits().least_slowdown));
+  EXPECT_EQ(Judge(std::vector<uint32_t>(7, 44 + least), times).value, Value::kPassed);
+  EXPECT_EQ(Judge(std::vector<uint32_t>(7, 46 + least), times).value, Value::kFailed);
+  EXPECT_EQ(Judge({400}, times).value, Value::kPassed) << "ten times as long, and settled at once";
+}
+
 TEST(RegressionTest, AZeroBeforeIsNotDividedBy) {
   RegressionTimes times = Quiet();
   times.before.assign(10, 0);
-  const RegressionAnswer answer = Judge(std::vector<uint32_t>(7, 5), times);
+  const RegressionAnswer answer = Judge(std::vector<uint32_t>(7, 5'000), times);
   EXPECT_EQ(answer.value, Value::kFailed);
   EXPECT_THAT(Describe(answer), HasSubstr("0% slower"));
 }
