@@ -36,6 +36,12 @@ void FoldAttempts(bool failed_before, v1::ExecutionResult& result) {
     result.set_flaky(deciding->outcome() == v1::Outcome::PASSED && failed);
     return;
   }
+  if (last == nullptr && !result.attempts().empty()) {  // a probe's result
+    const v1::Attempt& probe = *result.attempts().rbegin();
+    result.set_outcome(probe.outcome());
+    result.set_reason(probe.reason());
+    return;
+  }
   // Nothing could be told here. A failure under an earlier lease still stands: it is
   // then the last attempt that is not inconclusive.
   result.set_outcome(failed_before ? v1::Outcome::FAILED : v1::Outcome::INCONCLUSIVE);

@@ -8,11 +8,6 @@
 namespace picket {
 namespace {
 
-bool RetriesAt(const v1::Test& test, v1::Retry::Where where) {
-  return test.retry().attempts() > 1 &&
-         std::count(test.retry().where().begin(), test.retry().where().end(), where) > 0;
-}
-
 bool UsesSealedSecret(const v1::Test& test) {
   return std::any_of(test.secrets().begin(), test.secrets().end(), [](const v1::SecretRef& ref) {
     return ref.source_case() == v1::SecretRef::kSealed;
@@ -25,10 +20,6 @@ struct Feature {
 };
 
 constexpr Feature kUnsupported[] = {
-    {"retry.where: same_location",
-     [](const v1::Test& test) { return RetriesAt(test, v1::Retry::SAME_LOCATION); }},
-    {"retry.where: anywhere",
-     [](const v1::Test& test) { return RetriesAt(test, v1::Retry::ANYWHERE); }},
     {"sealed secrets", UsesSealedSecret},
 };
 

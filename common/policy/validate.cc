@@ -81,6 +81,12 @@ absl::Status CheckRetry(const v1::Retry& retry) {
       return Bad("retry.where holds an unknown value, or one twice");
     }
   }
+  const auto anywhere =
+      std::find(retry.where().begin(), retry.where().end(), static_cast<int>(v1::Retry::ANYWHERE));
+  if (anywhere != retry.where().end() && anywhere + 1 != retry.where().end()) {
+    return Bad("retry.where: nothing may follow anywhere: a probe never decides, so the "
+               "execution was decided before it");
+  }
   return absl::OkStatus();
 }
 

@@ -35,7 +35,8 @@ absl::Duration DurationOf(const YamlNode* node, absl::Duration fallback) {
 }
 
 // `defaults` is null where defaults.retry may not reach.
-void FoldRetry(const YamlNode* own, const YamlNode* defaults, int retries, v1::Retry& retry) {
+void FoldRetry(SuiteContext& context, const YamlNode* own, const YamlNode* defaults, int retries,
+               v1::Retry& retry) {
   const YamlNode* attempts = Get(own, "attempts");
   if (attempts != nullptr) {
     retry.set_attempts(static_cast<uint32_t>(IntegerOf(*attempts)));
@@ -66,6 +67,10 @@ void FoldRetry(const YamlNode* own, const YamlNode* defaults, int retries, v1::R
       retry.add_where(word->text == "same_agent"      ? v1::Retry::SAME_AGENT
                       : word->text == "same_location" ? v1::Retry::SAME_LOCATION
                                                       : v1::Retry::ANYWHERE);
+      if (retry.where_size() > 1 && retry.where(retry.where_size() - 2) == v1::Retry::ANYWHERE) {
+        context.Error(*word, "where: nothing may follow anywhere: a probe never decides, so "
+                             "the execution was decided before it");
+      }
     }
   } else {
     retry.add_where(v1::Retry::SAME_AGENT);
@@ -348,7 +353,7 @@ v1::Test FoldTest(SuiteContext& context, const SuiteParts& suite, YamlNode& node
       &node, "repeatable",
       std::all_of(test.steps().begin(), test.steps().end(),
                   [](const v1::Step& step) { return IsSafeMethod(step.http().method()); })));
-  FoldRetry(Get(&node, "retry"), test.repeatable() ? Get(defaults, "retry") : nullptr,
+  FoldRetry(context, Get(&node, "retry"), test.repeatable() ? Get(defaults, "retry") : nullptr,
             test.repeatable() ? context.options().retries : -1, *test.mutable_retry());
   return test;
 }

@@ -70,6 +70,7 @@ void Core::GrantAll(Drafts& drafts) {
       if (!location.ready.empty()) locations.insert(name);
     }
   }
+  GrantProbes(drafts);  // few, and somebody's verdict waits for them
   for (const std::string& location : locations) GrantAt(location, drafts);
   GrantSplits(drafts);
 }
@@ -313,7 +314,9 @@ void Core::SendGrant(RunState& run, const LeaseRow& lease, PeerId peer, Effects&
     leased.set_execution(execution);
     leased.set_digest(test.digest);
     if (plan.shape.tests()[at.test].has_rows) *leased.mutable_row() = test.rows.At(at.row);
-    leased.set_ask_before_start(!test.repeatable);
+    leased.set_probe(lease.location != shard.row.location);
+    // A probe is made once whatever happens, so nobody need be asked.
+    leased.set_ask_before_start(!test.repeatable && !leased.probe());
     leased.set_expected_us(shard.row.expected_us);
     const auto mark = shard.row.marks.find(position);
     if (mark != shard.row.marks.end()) {

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/policy/retry.h"
 #include "coordinator/core/core.h"
 #include "coordinator/core/drafts.h"
 #include "coordinator/core/history.h"
@@ -136,6 +137,9 @@ void Core::DraftShard(RunState& run, Shard& shard, WriteShard& write, Flight& fl
 
 void Core::DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShard& write,
                        Flight& flight) {
+  if (incoming.row.result.attempts(0).probe()) {
+    return DraftProbe(run, shard, std::move(incoming), write, flight);
+  }
   ResultRow& row = incoming.row;
   const uint32_t position = run.PositionOf(row.execution);
   const Position at = run.plan()->shape.At(row.execution);
@@ -146,7 +150,6 @@ void Core::DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShar
   Mark mark = marked == write.shard.marks.end() ? Mark() : marked->second;
 
   row.deciding = row.late = false;
-  const bool probe = !row.result.attempts().empty() && row.result.attempts(0).probe();
   if (incoming.rejected) {
     row.late = end != kUndecided;
     row.deciding = !row.late;
@@ -156,13 +159,19 @@ void Core::DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShar
       end = MakeEnd(v1::End::INCONCLUSIVE);
       write.shard.marks.erase(position);
     }
-  } else if (!probe) {
+  } else {
     const MergeOutcome merged = MergeResult(test.retry, shape.policy, incoming.instance, now_,
                                             row.result, end, mark);
     switch (merged.merge) {
       case Merge::kDecided:
         row.deciding = true;
         if (marked != write.shard.marks.end()) write.shard.marks.erase(marked);
+        if (merged.probe) {
+          mark.attempts = row.result.attempts().rbegin()->number();
+          const absl::Time from = now_ + RetryDelay(test.retry, mark.attempts);
+          AwaitProbe(run, row.execution, from, end, mark);
+          if (IsProbing(end)) write.shard.marks[position] = std::move(mark);
+        }
         RememberDuration(run, row, shard.row.location, write);
         break;
       case Merge::kAgain:
@@ -217,8 +226,12 @@ void Core::DraftLoss(RunState& run, Shard& shard, const LeaseEnd& end, WriteShar
   const size_t in_flight = started + std::max<uint32_t>(1, end.capacity);
   for (size_t i = 0; i < order.size(); ++i) {
     const uint32_t position = order[i];
-    if (!lease->left[position] || write.shard.ends[position] != kUndecided) continue;
+    if (!lease->left[position] || !lease->Wants(write.shard.ends[position])) continue;
     if (shard.holders[position] > 1) continue;  // another lease still holds it
+    if (lease->probe) {
+      AfterProbe(run, shard, position, lease->row.location, nullptr, write);
+      continue;
+    }
     Mark& mark = write.shard.marks[position];
     const PlannedTest& test = run.TestOf(shard.row.executions[position]);
     if (LoseLease(test.repeatable, end.counted && i < in_flight, now_, mark) == Loss::kAgentLost) {
@@ -234,7 +247,11 @@ void Core::DraftUnheld(RunState& run, Shard& shard, const Unheld& unheld, WriteS
   for (uint32_t position : unheld.positions) {
     const auto mark = write.shard.marks.find(position);
     if (!lease->left[position] || mark == write.shard.marks.end()) continue;
-    if (unheld.given_back) {
+    if (lease->probe) {
+      if (lease->Wants(write.shard.ends[position])) {
+        AfterProbe(run, shard, position, lease->row.location, nullptr, write);
+      }
+    } else if (unheld.given_back) {
       mark->second.started = false;
     } else {
       LoseLease(run.TestOf(shard.row.executions[position]).repeatable, /*counted=*/false, now_,
@@ -293,6 +310,7 @@ void Core::DraftEnds(RunState& run, Shard& shard, bool unassign, WriteShard& wri
     EndWithout(run, position, v1::FailureReason::lost_maybe_ran,
                "its agent was lost; it may have run, and must not run twice", shard, write);
   }
+  DraftProbesGivenUp(write);
   if (unassign) {
     for (uint32_t position = 0; position < write.shard.ends.size(); ++position) {
       if (write.shard.ends[position] != kUndecided || shard.holders[position] > 0) continue;
@@ -310,7 +328,7 @@ void Core::DraftEnds(RunState& run, Shard& shard, bool unassign, WriteShard& wri
     if (ended) continue;
     const bool busy = std::any_of(
         lease.row.positions.begin(), lease.row.positions.end(), [&](uint32_t position) {
-          return lease.left[position] && write.shard.ends[position] == kUndecided;
+          return lease.left[position] && lease.Wants(write.shard.ends[position]);
         });
     if (!busy) write.end_epochs.push_back(lease.row.epoch);
   }

@@ -17,12 +17,13 @@ v1::End::Value EndFor(v1::EndCause::Value cause, const ShardRow& shard, uint32_t
   return leased ? v1::End::EXPIRED : v1::End::UNASSIGNED;
 }
 
-// Writes an end into every undecided byte.
+// Writes an end into every undecided byte; what is decided stays as it is.
 void EndUndecided(v1::EndCause::Value cause, ShardRow& shard) {
   bool changed = false;
   for (uint32_t i = 0; i < shard.ends.size(); ++i) {
-    if (shard.ends[i] != kUndecided) continue;
-    shard.ends[i] = MakeEnd(EndFor(cause, shard, i));
+    if (!IsOpen(shard.ends[i])) continue;
+    shard.ends[i] = IsProbing(shard.ends[i]) ? WithoutProbe(shard.ends[i])
+                                             : MakeEnd(EndFor(cause, shard, i));
     changed = true;
   }
   shard.marks.clear();

@@ -24,7 +24,8 @@ enum class HistoryKept {
 
 // Gives every undecided execution the end that `cause` asks for (CANCELLED for
 // CANCELLED, FAIL_FAST and MAX_FAILURES; EXPIRED or UNASSIGNED for DEADLINE, by
-// Mark::leases; nothing is undecided for COMPLETE), bumps the epochs of the shards
+// Mark::leases; nothing is undecided for COMPLETE), waits for no probe any more, bumps
+// the epochs of the shards
 // that changed, counts the ledger, judges, and seals `run`.
 // The run row's undecided, failed and failed_blocking follow.
 // REQUIRES: `tests` are all tests of the run by index, `shards` all its shards.

@@ -188,6 +188,36 @@ void Checkers::CheckRun(const std::string& run_id, const Admitted& admitted) {
   CheckEnds(*row, admitted, ends);
 }
 
+// Attempts are made at the execution's own place, probes at another of the test's, one a
+// place, after what decided it and only where the test asks for them.
+void Checkers::CheckProbes(const std::string& name, const v1::Test& test,
+                           const std::string& location, const std::vector<ResultRow>& rows) {
+  std::set<std::string> places;
+  bool decided = false;
+  for (const ResultRow& row : rows) {
+    for (const v1::Attempt& attempt : row.result.attempts()) {
+      if (!attempt.probe()) {
+        if (attempt.location() != location) {
+          Violate(absl::StrCat(name, " was tried at ", attempt.location()));
+        }
+        continue;
+      }
+      if (row.deciding) Violate(absl::StrCat(name, " was decided by a probe"));
+      if (row.late) continue;
+      if (!decided) Violate(absl::StrCat(name, " was probed before it was decided"));
+      if (attempt.location() == location ||
+          std::count(test.locations().begin(), test.locations().end(), attempt.location()) == 0 ||
+          !places.insert(attempt.location()).second) {
+        Violate(absl::StrCat(name, " was probed at ", attempt.location()));
+      }
+      if (test.retry().where(test.retry().where_size() - 1) != v1::Retry::ANYWHERE) {
+        Violate(absl::StrCat(name, " was probed, and its test does not ask for it"));
+      }
+    }
+    decided |= row.deciding;
+  }
+}
+
 void Checkers::CheckEnds(const RunRow& row, const Admitted& admitted,
                          const std::vector<EndByte>& ends) {
   const std::string& run_id = row.run.run_id();
@@ -207,6 +237,9 @@ void Checkers::CheckEnds(const RunRow& row, const Admitted& admitted,
       }
     }
     const std::string name = absl::StrCat("run ", run_id, " execution ", e, " (", test.id(), ")");
+    const Position at = shape.At(e);
+    CheckProbes(name, test, shape.tests()[at.test].locations[at.location], *rows);
+    if (IsProbing(ends[e])) Violate(absl::StrCat(name, " still waits for a probe"));
     const v1::End::Value end = EndOf(ends[e]);
     const bool by_result = end == v1::End::PASSED || end == v1::End::FAILED ||
                            end == v1::End::INCONCLUSIVE;

@@ -56,6 +56,8 @@ class Checkers {
   void Violate(std::string what);
   void CheckRun(const std::string& run_id, const Admitted& admitted);
   void CheckEnds(const RunRow& row, const Admitted& admitted, const std::vector<EndByte>& ends);
+  void CheckProbes(const std::string& name, const v1::Test& test, const std::string& location,
+                   const std::vector<ResultRow>& rows);
 
   World* const world_;
   Store* const store_;

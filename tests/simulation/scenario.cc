@@ -98,8 +98,10 @@ v1::Test Scenario::DrawTest(int number) {
   retry.mutable_delay()->set_nanos(static_cast<int32_t>(random().Below(900'000'000)));
   retry.add_on(v1::Retry::FAILED);
   if (Draw(0.7)) retry.add_on(v1::Retry::INCONCLUSIVE);
-  retry.add_where(Draw(0.5) ? v1::Retry::SAME_AGENT : v1::Retry::SAME_LOCATION);
-  if (Draw(0.3)) retry.add_where(v1::Retry::SAME_LOCATION);
+  if (Draw(0.8)) retry.add_where(Draw(0.5) ? v1::Retry::SAME_AGENT : v1::Retry::SAME_LOCATION);
+  if (Draw(0.3) || retry.where().empty()) {
+    retry.add_where(Draw(0.5) ? v1::Retry::SAME_LOCATION : v1::Retry::ANYWHERE);
+  }
   if (Draw(0.3)) test.add_tags("ill");
   if (Draw(0.05) && test.tags().empty()) {
     test.add_tags("poison");
