@@ -276,6 +276,18 @@ int Wrong(Environment& env, absl::string_view message) {
   return kExitUsage;
 }
 
+// A table without rows makes no execution; that is never passed over in silence.
+void TellTestsWithoutRows(Environment& env, const v1::RunSpec& spec) {
+  constexpr size_t kMost = 10;
+  const std::vector<std::string> tests = TestsWithoutRows(spec);
+  for (size_t i = 0; i < std::min(tests.size(), kMost); ++i) {
+    PrintError(env, absl::StrCat(tests[i], " runs not once: its for_each has no row"));
+  }
+  if (tests.size() > kMost) {
+    PrintError(env, absl::StrCat("and ", tests.size() - kMost, " more tests without a row"));
+  }
+}
+
 }  // namespace
 
 int RunCommand(Environment& env, const Arguments& args) {
@@ -299,8 +311,11 @@ int RunCommand(Environment& env, const Arguments& args) {
   const auto locations = PlannedLocations(loaded.spec);
   uint64_t executions = 0;
   for (const auto& [location, count] : locations) executions += count;
+  TellTestsWithoutRows(env, loaded.spec);
   if (executions == 0) {
-    PrintError(env, "nothing to run: no test is selected by -t, -g and -l");
+    PrintError(env, TestsWithoutRows(loaded.spec).empty()
+                        ? "nothing to run: no test is selected by -t, -g and -l"
+                        : "nothing to run: the tables of all tests that are selected are empty");
     return kExitInconclusive;
   }
   if (flags.list) {

@@ -125,35 +125,62 @@ void AttemptResult::Pass() {
 }
 
 void AttemptResult::ApplyMustFail() {
-  const v1::MustFail& must_fail = test_.test.must_fail();
   if (outcome_ == v1::Outcome::INCONCLUSIVE) return;
-  const auto fail = [&](std::string message) {
-    outcome_ = v1::Outcome::FAILED;
-    reason_ = v1::FailureReason::must_fail_passed;
-    message_ = std::move(message);
-  };
-  if (must_fail.reasons_size() > 0) {
-    if (outcome_ == v1::Outcome::PASSED) {
-      fail(absl::StrCat("the test must fail with ", ReasonNames(must_fail), ", but it passed"));
-      return;
-    }
+  if (test_.test.must_fail().reasons_size() > 0) {
+    ApplyMustFailReasons();
+  } else {
+    ApplyMustFailStatuses();
+  }
+}
+
+void AttemptResult::MustFailPassed(std::string message) {
+  outcome_ = v1::Outcome::FAILED;
+  reason_ = v1::FailureReason::must_fail_passed;
+  message_ = std::move(message);
+}
+
+void AttemptResult::ApplyMustFailReasons() {
+  const v1::MustFail& must_fail = test_.test.must_fail();
+  if (outcome_ == v1::Outcome::PASSED) {
+    return MustFailPassed(
+        absl::StrCat("the test must fail with ", ReasonNames(must_fail), ", but it passed"));
+  }
+  const auto named = [&](v1::FailureReason::Value reason) {
     const auto& reasons = must_fail.reasons();
-    if (std::find(reasons.begin(), reasons.end(), static_cast<int>(reason_)) != reasons.end()) {
-      Pass();
-    }
+    return std::find(reasons.begin(), reasons.end(), static_cast<int>(reason)) != reasons.end();
+  };
+  if (!named(reason_)) return;
+  // What else went wrong, as in a step that cleans up, was not meant to.
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const StepRecord& record = steps_[i];
+    const v1::Step& step = *test_.steps[i].step;
+    const bool failed = record.outcome == v1::Outcome::FAILED && !named(record.reason);
+    if ((!failed && record.outcome != v1::Outcome::INCONCLUSIVE) || step.allow_failure()) continue;
+    outcome_ = record.outcome;
+    reason_ = record.reason;
+    message_ = absl::StrCat("step '", step.name(), "': ", record.message);
     return;
   }
+  Pass();
+}
+
+// The status stands beside what else is expected: that must hold as well.
+void AttemptResult::ApplyMustFailStatuses() {
+  const v1::MustFail& must_fail = test_.test.must_fail();
   const uint32_t status = http_.has_value() ? http_->status() : 0;
-  for (uint32_t wanted : must_fail.statuses()) {
-    if (status != 0 && (status == wanted || status / 100 == wanted)) {
-      if (message_.empty()) message_ = absl::StrCat("the status is ", status);
-      Pass();
-      return;
-    }
+  const bool named = std::any_of(
+      must_fail.statuses().begin(), must_fail.statuses().end(), [&](uint32_t wanted) {
+        return status != 0 && (status == wanted || status / 100 == wanted);
+      });
+  if (named) {
+    if (outcome_ != v1::Outcome::PASSED) return;
+    message_ = absl::StrCat("the status is ", status);
+    return Pass();
   }
   // No answer at all is a failure of its own kind.
   if (status == 0 && outcome_ == v1::Outcome::FAILED) return;
-  fail(absl::StrCat("the status must be ", StatusNames(must_fail), ", but it was ", status));
+  MustFailPassed(
+      absl::StrCat("the status must be ", StatusNames(must_fail), ", but it was ", status));
 }
 
 // What nothing but learning gates looked at has not passed.

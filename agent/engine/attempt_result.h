@@ -73,6 +73,9 @@ class AttemptResult {
  private:
   void ApplyMustFail();
   void ApplyLearning();
+  void ApplyMustFailReasons();
+  void ApplyMustFailStatuses();
+  void MustFailPassed(std::string message);
   void Pass();
   void WriteSteps(v1::Attempt& out) const;
   void WriteAssertions(v1::Attempt& out);

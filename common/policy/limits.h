@@ -48,7 +48,7 @@ struct Limits {
   uint32_t attempts_most = 100;
   absl::Duration retry_delay_longest = absl::Hours(1);
   double retry_backoff_most = 10;
-  absl::Duration probe_patience = absl::Seconds(10);  // for a place that has room for a probe
+  absl::Duration elsewhere_patience = absl::Seconds(10);  // for who is to retry or probe elsewhere
   int max_redirects_default = 10;
   int max_redirects_most = 50;
   size_t body_limit_default = 1u << 20;    // bytes after decoding

@@ -107,6 +107,16 @@ absl::Status CheckMustFail(const v1::MustFail& must_fail) {
   return absl::OkStatus();
 }
 
+// In a test of one request that is to fail before an answer is judged, nothing can be
+// expected of the answer.
+absl::Status CheckExpectBesideMustFail(const v1::Test& test) {
+  if (test.steps_size() != 1 || test.steps(0).expect().empty() || !NeverJudges(test.must_fail())) {
+    return absl::OkStatus();
+  }
+  return Bad("expect is never judged where must_fail names only reasons other than assertion; "
+             "leave it out");
+}
+
 absl::Status CheckNames(const v1::Test& test) {
   absl::flat_hash_set<std::string> names;
   for (const v1::Variable& variable : test.vars()) {
@@ -195,7 +205,10 @@ absl::Status CheckTest(const v1::Test& test) {
                    limits.locations_per_test);
   }
   ABSL_RETURN_IF_ERROR(CheckEach(test.locations(), "location", IsLocation));
-  if (test.has_must_fail()) ABSL_RETURN_IF_ERROR(CheckMustFail(test.must_fail()));
+  if (test.has_must_fail()) {
+    ABSL_RETURN_IF_ERROR(CheckMustFail(test.must_fail()));
+    ABSL_RETURN_IF_ERROR(CheckExpectBesideMustFail(test));
+  }
   ABSL_ASSIGN_OR_RETURN(const absl::Duration timeout, ToDuration(test.timeout(), "timeout"));
   if (timeout <= absl::ZeroDuration() || timeout > limits.timeout_longest) {
     return Bad("timeout is ", DurationText(timeout), "; it must be above 0 and at most ",
@@ -258,6 +271,12 @@ bool IsMustFailReason(v1::FailureReason::Value reason) {
   return v1::FailureReason::Value_IsValid(reason) && reason > v1::FailureReason::none &&
          reason < v1::FailureReason::agent_lost && reason != v1::FailureReason::must_fail_passed &&
          reason != v1::FailureReason::request_invalid;
+}
+
+bool NeverJudges(const v1::MustFail& must_fail) {
+  return !must_fail.reasons().empty() &&
+         std::find(must_fail.reasons().begin(), must_fail.reasons().end(),
+                   static_cast<int>(v1::FailureReason::assertion)) == must_fail.reasons().end();
 }
 
 bool IsTag(absl::string_view text) {

@@ -114,7 +114,8 @@ class CtrfReport : public Report {
   }
 
   void Attempts(const v1::Execution& execution) {
-    absl::StrAppend(&text_, ",\"retries\":", execution.attempts_size() - 1, ",\"retryAttempts\":[");
+    absl::StrAppend(&text_, ",\"retries\":", std::max(0, AttemptCount(execution) - 1),
+                    ",\"retryAttempts\":[");
     for (int i = 0; i < execution.attempts_size(); ++i) {
       const v1::Attempt& attempt = execution.attempts(i);
       absl::StrAppend(&text_, i == 0 ? "" : ",", "{\"attempt\":", i + 1, ",\"status\":\"",
@@ -124,7 +125,11 @@ class CtrfReport : public Report {
         absl::StrAppend(&text_,
                         ",\"message\":", QuoteJson(CutToBytes(attempt.message(), kDetailBytes)));
       }
-      absl::StrAppend(&text_, ",\"extra\":{\"agent\":", QuoteJson(attempt.agent()), "}}");
+      absl::StrAppend(&text_, ",\"extra\":{\"agent\":", QuoteJson(attempt.agent()));
+      if (attempt.probe()) {
+        absl::StrAppend(&text_, ",\"probe\":true,\"location\":", QuoteJson(attempt.location()));
+      }
+      text_ += "}}";
     }
     text_ += "]";
   }

@@ -160,6 +160,12 @@ class HtmlReport : public Report {
     sink_->Write("</dl>\n");
   }
 
+  static std::string Flaky(const v1::Execution& execution) {
+    if (!execution.flaky()) return " ";
+    const std::string blame = BlameText(execution.blame());
+    return blame.empty() ? " (flaky) " : absl::StrCat(" (flaky, blame: ", blame, ") ");
+  }
+
   static std::string Cell(const v1::Execution& execution) {
     const std::string end = v1::End::Value_Name(execution.end());
     const v1::Attempt* attempt = DecidingAttempt(execution);
@@ -167,8 +173,8 @@ class HtmlReport : public Report {
     if (attempt == nullptr) return absl::StrCat(cell, ">", absl::AsciiStrToLower(end), "</td>");
     const std::string timings = TimingsText(attempt->measurement());
     return absl::StrCat(cell, " title=\"", timings, "\">", absl::AsciiStrToLower(end),
-                        execution.flaky() ? " (flaky)" : "",
-                        execution.learning() ? " (learning) " : " ", MicrosText(attempt->duration_us()),
+                        Flaky(execution), execution.learning() ? " (learning) " : "",
+                        MicrosText(attempt->duration_us()),
                         Waterfall(attempt->measurement()), "</td>");
   }
 
@@ -211,7 +217,6 @@ class HtmlReport : public Report {
                       "</dd>\n");
     };
     if (attempt != nullptr) item("agent", attempt->agent());
-    if (execution.attempts_size() > 1) item("attempts", absl::StrCat(execution.attempts_size()));
     if (execution.blame() != v1::Blame::none) {
       item("blame", v1::Blame::Value_Name(execution.blame()));
     }

@@ -103,6 +103,9 @@ class JunitReport : public Report {
         break;
       }
     }
+    if (execution.blame() != v1::Blame::none) {
+      absl::StrAppend(&message, " (blame: ", BlameText(execution.blame()), ")");
+    }
     absl::StrAppend(&text_, "><flakyFailure", Attribute("type", "flaky"),
                     Attribute("message", CutToBytes(message, kMessageBytes)), "/>", learning,
                     "</testcase>\n");

@@ -23,6 +23,15 @@ std::string Row(const std::vector<std::string>& cells) {
 
 std::string Value(absl::string_view text) { return EscapeMarkdown(CutToBytes(text, kValueBytes)); }
 
+// "connect_refused (blame: location)".
+std::string Reason(const v1::Execution& execution) {
+  std::string text = ReasonText(execution.reason());
+  if (execution.blame() != v1::Blame::none) {
+    absl::StrAppend(&text, text.empty() ? "" : " ", "(blame: ", BlameText(execution.blame()), ")");
+  }
+  return EscapeMarkdown(text);
+}
+
 std::vector<std::string> LedgerCells(const v1::Ledger& l) {
   std::vector<std::string> cells;
   for (uint32_t n : {l.planned(), l.passed(), l.failed(), l.inconclusive(), l.skipped(),
@@ -58,7 +67,10 @@ class MarkdownReport : public Report {
   void Add(const v1::Execution& execution) override {
     if (execution.flaky() && execution.end() == v1::End::PASSED) {
       flaky_.Add(absl::StrCat(Value(ExecutionTitle(execution, several_)), ": passed on attempt ",
-                              execution.attempts_size()));
+                              AttemptCount(execution),
+                              execution.blame() == v1::Blame::none
+                                  ? ""
+                                  : absl::StrCat(" (blame: ", BlameText(execution.blame()), ")")));
     }
     if (execution.learning()) {
       learning_.Add(absl::StrCat(Value(ExecutionTitle(execution, several_)), ": ",
@@ -82,7 +94,7 @@ class MarkdownReport : public Report {
     if (asserted.empty()) asserted = message;
     const std::string row =
         Row({v1::End::Value_Name(execution.end()), Value(ExecutionTitle(execution, several_)),
-             EscapeMarkdown(ReasonText(execution.reason())), Value(asserted), Value(expected),
+             Reason(execution), Value(asserted), Value(expected),
              Value(actual), Value(timings)});
     if (written_ + row.size() > kBytesMost) return;
     ++shown_;

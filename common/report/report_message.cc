@@ -47,6 +47,8 @@ void FillAttempt(const v1::Attempt& attempt, v1::ReportAttempt& out) {
   *out.mutable_warnings() = attempt.warnings();
   if (attempt.has_evidence()) *out.mutable_evidence() = attempt.evidence();
   *out.mutable_steps() = attempt.steps();
+  out.set_probe(attempt.probe());
+  out.set_location(attempt.location());
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "common/policy/judge.h"
 #include "common/policy/limits.h"
 #include "common/policy/units.h"
+#include "common/policy/validate.h"
 #include "common/suite_file/check.h"
 
 namespace picket {
@@ -308,6 +309,11 @@ v1::Test FoldTest(SuiteContext& context, const SuiteParts& suite, YamlNode& node
   }
   if (const YamlNode* must_fail = Get(&node, "must_fail")) {
     FoldMustFail(*must_fail, *test.mutable_must_fail());
+    const YamlNode* expect = Get(&node, "expect");
+    if (expect != nullptr && !expect->list.empty() && NeverJudges(test.must_fail())) {
+      context.Error(*expect, "expect is never judged where must_fail names only reasons other "
+                             "than assertion; leave it out");
+    }
   }
   SetDuration(DurationOf(First({&node, defaults}, "timeout"), limits.timeout_default),
               *test.mutable_timeout());

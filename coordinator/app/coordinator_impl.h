@@ -63,6 +63,8 @@ class CoordinatorImpl final : public Coordinator {
   // What is known of a run's failures here.
   struct Failures {
     std::vector<v1::Execution> first;  // at most Limits::watch_failures
+    // Other attempts of theirs, or ends elsewhere, belong to what is told of them at the end.
+    bool partial = false;
     bool loading = false;
     absl::Duration loaded = -absl::InfiniteDuration();
   };

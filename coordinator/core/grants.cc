@@ -194,7 +194,12 @@ std::vector<uint32_t> Core::PickPositions(RunState& run, const Shard& shard,
     if (!any_type && !MayRun(run, session, shard.row.executions[p])) continue;
     if (mark != shard.row.marks.end() && mark->first == p) {
       if (!MayLease(mark->second, now_)) continue;
-      if (others && mark->second.avoid_instance == session.instance()) continue;
+      // Another agent of the place is to try it; one that lives and takes nothing is not
+      // waited for.
+      if (others && mark->second.avoid_instance == session.instance() &&
+          now_ < mark->second.not_before + DefaultLimits().elsewhere_patience) {
+        continue;
+      }
       if (RunsAlone(mark->second)) {
         if (alone_now || !positions.empty()) continue;
         isolated = true;

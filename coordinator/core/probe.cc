@@ -48,7 +48,7 @@ void Core::AwaitProbe(RunState& run, uint32_t execution, absl::Time from, EndByt
   if (!MayProbeElsewhere(run, execution, mark)) return;
   end = WithProbe(end);
   mark.not_before = from;
-  mark.give_up = from + run.TestOf(execution).timeout + DefaultLimits().probe_patience;
+  mark.give_up = from + run.TestOf(execution).timeout + DefaultLimits().elsewhere_patience;
 }
 
 // One probe is over: `attempt` is what it found, null if its agent was lost or never

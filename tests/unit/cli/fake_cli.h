@@ -89,7 +89,8 @@ class FakeRunClient : public RunClient {
     v1::ListExecutionsResponse response;
     for (; next < c_->executions.size() && response.executions_size() < kPage; ++next) {
       const v1::Execution& e = c_->executions[next];
-      if (request.only_failures() && (e.end() == v1::End::PASSED || e.end() == v1::End::SKIPPED)) {
+      if (request.only_failures() && !(request.or_flaky() && e.flaky()) &&
+          (e.end() == v1::End::PASSED || e.end() == v1::End::SKIPPED)) {
         continue;
       }
       *response.add_executions() = e;

@@ -46,6 +46,24 @@ TEST(SealTest, ACancelledRunWithAFailureIsFailed) {
   EXPECT_EQ(run.run.failed_blocking, 1u);
 }
 
+TEST(SealTest, WhatWaitsForAProbeWasDecidedAndStaysSo) {
+  for (const v1::EndCause::Value cause : {v1::EndCause::CANCELLED, v1::EndCause::DEADLINE}) {
+    AdmitRun run = Plan({MakeTest("a", {"eu", "us"}), MakeTest("b", {"eu"})});
+    for (ShardRow& shard : run.shards) {
+      for (EndByte& end : shard.ends) end = MakeEnd(v1::End::PASSED);
+    }
+    run.shards[0].ends[0] = WithProbe(MakeEnd(v1::End::FAILED));
+    run.shards[0].marks[0].attempts = 1;
+    SealRun(run.tests, cause, kNow, run.shards, run.run);
+    EXPECT_EQ(run.shards[0].ends[0], MakeEnd(v1::End::FAILED));
+    EXPECT_TRUE(run.shards[0].marks.empty());
+    EXPECT_EQ(run.run.run.verdict(), v1::Verdict::FAILED);
+    EXPECT_EQ(run.run.run.ledger().failed(), 1u);
+    EXPECT_EQ(run.run.run.ledger().cancelled() + run.run.run.ledger().expired(), 0u);
+    EXPECT_EQ(run.shards[0].epoch, 1u);  // no lease of it lives on
+  }
+}
+
 TEST(SealTest, RowsNeedNotBeLoadedToJudge) {
   v1::Test table = MakeTest("t", {"eu", "us"});
   AddRows(table, 30);
