@@ -87,7 +87,8 @@ absl::Status CoordinatorImpl::PollStore(const PollRequest& request) {
       ABSL_RETURN_IF_ERROR(LoadRun(row));
       continue;
     }
-    event::ShardsLoaded loaded{.run_id = id, .shards = {}, .leases = {}};
+    event::ShardsLoaded loaded{
+        .run_id = id, .known = known->second, .shards = {}, .leases = {}};
     ABSL_ASSIGN_OR_RETURN(loaded.shards,
                           store_->LoadChangedShards(id, known->second, limits_.poll_shards));
     if (loaded.shards.empty() && !request.reload.contains(id)) continue;

@@ -338,7 +338,11 @@ void Core::On(event::AgentsLoaded& e, Effects& out) {
 void Core::TakeAgentRow(const AgentRow& row, Effects& out) {
   const std::string& instance = row.agent.instance();
   AgentRow& known = agents_[instance];
-  if (!known.agent.instance().empty() && row.renewed < known.renewed) return;
+  // Whoever gave it up had not heard of it for a lease time. What is older than that was
+  // read before it came back.
+  const absl::Duration behind = row.agent.state() == v1::Agent::GONE ? options_.lease_time
+                                                                     : absl::ZeroDuration();
+  if (!known.agent.instance().empty() && row.renewed + behind < known.renewed) return;
   known = row;
   fleet_stale_ = true;
   Session* session = SessionOf(instance);

@@ -203,7 +203,8 @@ class Core {
                      Drafts& drafts);
   void AddGrant(RunState& run, uint32_t shard, Session& session, std::vector<uint32_t> positions,
                 bool isolated, Drafts& drafts);
-  void SendGrant(RunState& run, const LeaseRow& lease, PeerId peer, Effects& out);
+  // False when its agent has no session here: it will not name the lease in its next Hello.
+  bool SendGrant(RunState& run, const LeaseRow& lease, PeerId peer, Effects& out);
 
   // commit.cc
   void On(event::Committed& e, Effects& out);

@@ -283,9 +283,12 @@ void Core::GrantSplits(Drafts& drafts) {
   splits_.clear();
 }
 
-void Core::SendGrant(RunState& run, const LeaseRow& lease, PeerId peer, Effects& out) {
+bool Core::SendGrant(RunState& run, const LeaseRow& lease, PeerId peer, Effects& out) {
   Session* session = FindSession(peer);
-  if (session == nullptr || session->instance() != lease.instance) return;
+  // In the same batch a newer stream of the agent may have taken that one's place.
+  if (session == nullptr) session = SessionOf(lease.instance);
+  if (session == nullptr || session->instance() != lease.instance) return false;
+  peer = session->peer;
   const Shard& shard = run.shard(lease.shard);
   const RunPlan& plan = *run.plan();
   Send send{.peer = peer, .message = {}};
@@ -330,6 +333,7 @@ void Core::SendGrant(RunState& run, const LeaseRow& lease, PeerId peer, Effects&
     }
   }
   out.sends.push_back(std::move(send));
+  return true;
 }
 
 }  // namespace picket

@@ -13,6 +13,17 @@
 
 namespace picket {
 
+namespace {
+
+// A draft that would change nothing but the row's rev, and make every other coordinator
+// read it.
+bool SaysNothing(const ShardRow& row, const WriteShard& write) {
+  return write.results.empty() && write.grant.empty() && write.end_epochs.empty() &&
+         write.shard.ends == row.ends && write.shard.marks == row.marks;
+}
+
+}  // namespace
+
 Core::Drafts::Entry& Core::Drafts::Of(RunState& run, uint32_t index) {
   const auto [it, fresh] = entries.try_emplace({run.id(), index});
   Entry& entry = it->second;
@@ -56,12 +67,18 @@ void Core::On(event::StoreIdle&, Effects& out) {
     CheckEnds(*run);
     run->RefreshDue(now_);
     for (uint32_t index : run->TakeTouched()) {
+      const Shard& shard = run->shard(index);
+      if (shard.stale && (shard.inputs == nullptr || shard.inputs->results.empty())) continue;
       Drafts::Entry& entry = drafts.Of(*run, index);
       DraftShard(*run, run->shard(index), entry.write, entry.flight);
     }
   }
   GrantAll(drafts);
   for (auto& [key, entry] : drafts.entries) {
+    if (SaysNothing(Find(key.first)->shard(key.second).row, entry.write) &&
+        entry.flight.accepted.empty()) {
+      continue;
+    }
     out.proposals.emplace_back(std::move(entry.write));
     flights_.push_back(std::move(entry.flight));
   }
@@ -124,6 +141,14 @@ void Core::DraftShard(RunState& run, Shard& shard, WriteShard& write, Flight& fl
   write.results.reserve(inputs.results.size());
   for (Incoming& incoming : inputs.results) {
     DraftResult(run, shard, std::move(incoming), write, flight);
+  }
+  if (shard.stale) {
+    inputs.results.clear();
+    if (!inputs.starts.empty() || !inputs.unheld.empty() || !inputs.ends.empty() ||
+        inputs.unassign) {
+      shard.Inputs() = std::move(inputs);
+    }
+    return;
   }
   for (const Unheld& unheld : inputs.unheld) DraftUnheld(run, shard, unheld, write);
   for (const LeaseEnd& end : inputs.ends) DraftLoss(run, shard, end, write, flight);

@@ -63,6 +63,7 @@ struct Mark {
   std::vector<std::string> probed;  // locations that were asked for a probe
 
   bool IsDefault() const;
+  bool operator==(const Mark&) const = default;
 };
 
 // A batch of executions of one run and location. Decided under `rev`.

@@ -95,8 +95,10 @@ struct Shard {
   uint32_t free = 0;             // may be leased now
   // When the next execution of it becomes free, or is given up, or may be probed.
   absl::Time due = absl::InfiniteFuture();
-  // Its row is newer than its leases: they must be read again before any is granted.
+  // Its row, of `stale_rev`, is newer than its leases: until they are read again nothing
+  // that depends on them is decided - grants, starts, losses - but results are taken.
   bool stale = false;
+  uint64_t stale_rev = 0;
   std::unique_ptr<ShardInputs> inputs;
 
   ShardInputs& Inputs() {
