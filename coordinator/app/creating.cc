@@ -127,12 +127,32 @@ void CoordinatorImpl::CreateRun(v1::CreateRunRequest request,
   if (!posted) refuse("the coordinator is stopping or has too much to do; try again");
 }
 
-void CoordinatorImpl::PlanAndAdmit(v1::CreateRunRequest request, Fleet fleet, absl::Time now,
-                                   Callback<v1::CreateRunResponse> done) {
-  if (absl::Status status = Validate(request); !status.ok()) {
-    done(std::move(status));
-    return;
-  }
+void CoordinatorImpl::EstimateRun(v1::EstimateRunRequest request,
+                                  Callback<v1::PlanEstimate> done) {
+  auto shared = std::make_shared<Callback<v1::PlanEstimate>>(std::move(done));
+  auto held = std::make_shared<v1::CreateRunRequest>();
+  held->set_project(std::move(*request.mutable_project()));
+  held->mutable_spec()->Swap(request.mutable_spec());
+  const auto busy = [shared] {
+    (*shared)(absl::UnavailableError(
+        "the coordinator is stopping or has too much to do; try again"));
+  };
+  const bool posted = PostJob([this, held, shared, busy] {
+    if (!Read([this, held, shared, fleet = core_->LiveFleet(), now = StoreNow()]() mutable {
+          absl::Status valid = ValidateRunSpec(held->spec());
+          if (!valid.ok()) return (*shared)(std::move(valid));
+          absl::StatusOr<RunPlanned> planned = Plan(std::move(*held), std::move(fleet), now);
+          if (!planned.ok()) return (*shared)(planned.status());
+          (*shared)(std::move(planned->estimate));
+        })) {
+      busy();
+    }
+  });
+  if (!posted) busy();
+}
+
+absl::StatusOr<RunPlanned> CoordinatorImpl::Plan(v1::CreateRunRequest request, Fleet fleet,
+                                                 absl::Time now) {
   PlanRequest plan;
   {
     Random random = Random::FromSystem();
@@ -143,22 +163,22 @@ void CoordinatorImpl::PlanAndAdmit(v1::CreateRunRequest request, Fleet fleet, ab
   plan.spec_digest = DigestOf(request.spec());
   const std::vector<Store::DurationKey> keys = KeysOf(request.spec());
   if (!keys.empty()) {
-    absl::StatusOr<std::vector<uint32_t>> durations =
-        store_->ExpectedDurations(plan.project, keys);
-    if (!durations.ok()) {
-      done(durations.status());
-      return;
-    }
-    plan.durations = *std::move(durations);
+    ABSL_ASSIGN_OR_RETURN(plan.durations, store_->ExpectedDurations(plan.project, keys));
   }
   plan.spec = std::move(*request.mutable_spec());
-  if (absl::Status status = LoadPastTimes(*store_, plan.project, plan.spec); !status.ok()) {
+  ABSL_RETURN_IF_ERROR(LoadPastTimes(*store_, plan.project, plan.spec));
+  plan.fleet = std::move(fleet);
+  plan.now = now;
+  return PlanRun(std::move(plan));
+}
+
+void CoordinatorImpl::PlanAndAdmit(v1::CreateRunRequest request, Fleet fleet, absl::Time now,
+                                   Callback<v1::CreateRunResponse> done) {
+  if (absl::Status status = Validate(request); !status.ok()) {
     done(std::move(status));
     return;
   }
-  plan.fleet = std::move(fleet);
-  plan.now = now;
-  absl::StatusOr<RunPlanned> planned = PlanRun(std::move(plan));
+  absl::StatusOr<RunPlanned> planned = Plan(std::move(request), std::move(fleet), now);
   if (!planned.ok()) {
     done(planned.status());
     return;

@@ -106,6 +106,9 @@ void Core::On(event::StoreIdle&, Effects& out) {
     flight.tally.results_late = append.results.size();
     Propose(std::move(append), out) = std::move(flight);
   }
+  // After an error the store is tried even if nothing waits: no run is let in before it has
+  // been written, and no run would be there to write it for.
+  if (store_failed_ && out.proposals.empty()) Propose(RenewAgents{}, out);
   under_way_ = !out.proposals.empty();
 }
 

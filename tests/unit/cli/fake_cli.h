@@ -39,6 +39,9 @@ struct FakeCoordinator {
   std::function<void()> on_create, on_watch, on_cancel;
 
   std::vector<v1::CreateRunRequest> created;
+  std::vector<v1::EstimateRunRequest> estimated;
+  v1::PlanEstimate estimate;
+  absl::Status estimate_error;
   std::vector<std::string> cancelled;
   std::vector<std::string> drained;
   std::vector<std::string> targets;
@@ -59,7 +62,14 @@ class FakeRunClient : public RunClient {
     if (absl::Status s = Next(c_->create_errors); !s.ok()) return s;
     v1::CreateRunResponse response;
     response.mutable_run()->set_run_id(c_->run.run_id());
+    *response.mutable_estimate() = c_->estimate;
     return response;
+  }
+  absl::StatusOr<v1::PlanEstimate> EstimateRun(const v1::EstimateRunRequest& request,
+                                               absl::Duration) override {
+    c_->estimated.push_back(request);
+    if (!c_->estimate_error.ok()) return c_->estimate_error;
+    return c_->estimate;
   }
   absl::StatusOr<v1::Run> GetRun(const std::string& id) override {
     if (id != c_->run.run_id()) return absl::NotFoundError(absl::StrCat("no run ", id));
