@@ -50,7 +50,7 @@ absl::Status Append(const std::string& path, absl::string_view text, size_t byte
                                     absl::StrCat("cannot write ", path, ": ", status.message()));
 }
 
-// Only what the report shows is read: failures, and flaky passes where there are any.
+// Only what the report shows is read: failures, and passes with a mark where there are any.
 absl::Status Summarise(Environment& env, RunClient& client, const ReportHeader& header,
                        TextSink* sink) {
   const std::unique_ptr<Report> report = MakeMarkdownReport(sink);
@@ -58,10 +58,11 @@ absl::Status Summarise(Environment& env, RunClient& client, const ReportHeader& 
   const v1::Ledger& ledger = header.run.ledger();
   const bool clean = ledger.planned() == ledger.passed() + ledger.skipped();
   absl::Status read;
-  if (!clean || ledger.flaky() > 0) {
+  const bool marked = ledger.flaky() + ledger.learning() > 0;
+  if (!clean || marked) {
     read = ReadExecutions(
         env, client, header.run.run_id(),
-        {.view = v1::ListExecutionsRequest::FULL, .only_failures = ledger.flaky() == 0},
+        {.view = v1::ListExecutionsRequest::FULL, .only_failures = !marked},
         [&](v1::Execution& execution) {
           report->Add(execution);
           return true;

@@ -80,6 +80,7 @@ std::string EndLine(const StoredRun& stored, uint32_t execution, const std::stri
                                ? "  flaky: passed after a failed attempt, and flaky: fail"
                                : "  flaky: passed after a failed attempt");
   }
+  if (IsLearning(end)) line += "  learning: a latency gate lacks history";
   absl::StrAppend(&line, "  #", execution);
   return line;
 }

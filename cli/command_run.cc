@@ -28,6 +28,9 @@ namespace {
 
 constexpr absl::Duration kCreateTimeout = absl::Seconds(30);
 constexpr absl::Duration kCancelTimeout = absl::Seconds(5);
+// A dry run prints its plan even if no coordinator can be asked for an estimate.
+constexpr absl::Duration kEstimateTimeout = absl::Seconds(2);
+constexpr int kAgentsExpectedMost = 100'000;
 
 struct RunFlags {
   SuiteFlags suites;
@@ -38,6 +41,7 @@ struct RunFlags {
   std::string baseline;
   absl::Duration deadline = DefaultLimits().deadline_default;
   int priority = 0;
+  int expect_agents = 0;
   bool local = false, fail_fast = false, detach = false, dry_run = false, json = false, list = false;
 
   void AddTo(FlagSet& flags) {
@@ -56,6 +60,9 @@ struct RunFlags {
     const int most = DefaultLimits().priority_most;
     flags.Add("priority", &priority, "N", "Added to the priority of every test; higher is first.",
               {.check = IntBetween(-most, most)});
+    flags.Add("expect-agents", &expect_agents, "N",
+              "How many agents the run will have, if more than live now: it is cut for them.",
+              {.check = IntBetween(0, kAgentsExpectedMost)});
     flags.Add("fail-fast", &fail_fast, "", "The first failed blocking test ends the run.");
     flags.Add("label", &labels, "NAME=VALUE", "A label kept with the run.", here);
     flags.Add("baseline", &baseline, "LABEL", "Compares latency within runs of this label only.");
@@ -94,6 +101,7 @@ void FillSpec(Environment& env, const RunFlags& flags, v1::RunSpec& spec) {
       absl::ToInt64Nanoseconds(flags.deadline - absl::Seconds(spec.deadline().seconds()))));
   spec.set_fail_fast(flags.fail_fast);
   spec.set_priority(flags.priority);
+  spec.set_expect_agents(static_cast<uint32_t>(flags.expect_agents));
   spec.set_trigger(v1::Trigger::CLI);
   spec.set_local(flags.local);
   spec.set_baseline(flags.baseline);
@@ -211,6 +219,33 @@ int CancelInterrupted(Environment& env, RunClient& client, const v1::CreateRunRe
   return code;
 }
 
+// "6 agents, about 4m10s; the 3m deadline needs 9".
+std::string EstimateText(const v1::PlanEstimate& estimate, absl::Duration deadline) {
+  std::string text = Plural(estimate.agents(), "agent");
+  if (estimate.expected_ms() == 0) {
+    return absl::StrCat(text, "; how long it takes is not known before it has run once");
+  }
+  const absl::Duration expected = absl::Milliseconds(estimate.expected_ms());
+  absl::StrAppend(&text, ", about ",
+                  expected < absl::Seconds(10) ? MicrosText(uint64_t{estimate.expected_ms()} * 1000)
+                                               : DurationText(absl::Trunc(expected, absl::Seconds(1))));
+  if (estimate.agents_needed() > estimate.agents()) {
+    absl::StrAppend(&text, "; the ", DurationText(deadline), " deadline needs ",
+                    estimate.agents_needed());
+  }
+  return text;
+}
+
+void PrintEstimate(const v1::PlanEstimate& estimate, absl::Duration deadline, Printer& printer) {
+  if (estimate.locations_without_agents_size() > 0) {
+    printer.Line(
+        absl::StrCat("no agent yet at ",
+                     printer.Outside(absl::StrJoin(estimate.locations_without_agents(), ", ")),
+                     "; what is planned there waits for one"));
+  }
+  if (estimate.agents() > 0) printer.Line(EstimateText(estimate, deadline));
+}
+
 void PrintStart(const RunFlags& flags, const v1::CreateRunResponse& created, absl::string_view plan,
                 Printer& printer) {
   if (flags.print.quiet) return;
@@ -220,22 +255,34 @@ void PrintStart(const RunFlags& flags, const v1::CreateRunResponse& created, abs
     printer.Line("local: every location of this run is this one machine");
     return;
   }
-  const v1::PlanEstimate& estimate = created.estimate();
-  if (estimate.locations_without_agents_size() > 0) {
-    printer.Line(
-        absl::StrCat("no agent yet at ",
-                     printer.Outside(absl::StrJoin(estimate.locations_without_agents(), ", ")),
-                     "; what is planned there waits for one"));
-  }
-  if (estimate.expected_ms() > 0) {
-    printer.Line(absl::StrCat("expected to take ",
-                              MicrosText(uint64_t{estimate.expected_ms()} * 1000), " with ",
-                              Plural(estimate.agents(), "agent"),
-                              estimate.agents_needed() > estimate.agents()
-                                  ? absl::StrCat("; its deadline needs ", estimate.agents_needed())
-                                  : ""));
-  }
+  PrintEstimate(created.estimate(), flags.deadline, printer);
   printer.Flush();
+}
+
+// The plan, and what a coordinator makes of it.
+int DryRun(Environment& env, const RunFlags& flags, v1::RunSpec spec, Printer& printer) {
+  printer.Line(absl::StrCat("plan: ", PlanText(spec, printer)));
+  PrintTests(spec, true, printer);
+  if (flags.local) return kExitPassed;
+  printer.Flush();
+  auto client = flags.connection.Connect(env);
+  if (!client.ok()) {
+    PrintError(env, client.status().message());
+    return kExitUsage;
+  }
+  FillSpec(env, flags, spec);
+  (*client)->SetConnectTimeout(kEstimateTimeout);
+  ScopedInterrupt interrupt(env, **client);
+  v1::EstimateRunRequest request;
+  *request.mutable_spec() = std::move(spec);
+  const auto estimate = (*client)->EstimateRun(request, kEstimateTimeout);
+  if (env.interrupts->raised()) return ExitCodeOfSignal(env.interrupts->signal());
+  if (estimate.ok()) {
+    PrintEstimate(*estimate, flags.deadline, printer);
+  } else {
+    printer.Line(absl::StrCat("no estimate: ", printer.Outside(estimate.status().message())));
+  }
+  return kExitPassed;
 }
 
 // From a valid spec to the verdict.
@@ -276,6 +323,18 @@ int Wrong(Environment& env, absl::string_view message) {
   return kExitUsage;
 }
 
+// A table without rows makes no execution; that is never passed over in silence.
+void TellTestsWithoutRows(Environment& env, const v1::RunSpec& spec) {
+  constexpr size_t kMost = 10;
+  const std::vector<std::string> tests = TestsWithoutRows(spec);
+  for (size_t i = 0; i < std::min(tests.size(), kMost); ++i) {
+    PrintError(env, absl::StrCat(tests[i], " runs not once: its for_each has no row"));
+  }
+  if (tests.size() > kMost) {
+    PrintError(env, absl::StrCat("and ", tests.size() - kMost, " more tests without a row"));
+  }
+}
+
 }  // namespace
 
 int RunCommand(Environment& env, const Arguments& args) {
@@ -299,8 +358,11 @@ int RunCommand(Environment& env, const Arguments& args) {
   const auto locations = PlannedLocations(loaded.spec);
   uint64_t executions = 0;
   for (const auto& [location, count] : locations) executions += count;
+  TellTestsWithoutRows(env, loaded.spec);
   if (executions == 0) {
-    PrintError(env, "nothing to run: no test is selected by -t, -g and -l");
+    PrintError(env, TestsWithoutRows(loaded.spec).empty()
+                        ? "nothing to run: no test is selected by -t, -g and -l"
+                        : "nothing to run: the tables of all tests that are selected are empty");
     return kExitInconclusive;
   }
   if (flags.list) {
@@ -318,11 +380,7 @@ int RunCommand(Environment& env, const Arguments& args) {
     printer.Line(ProtoJson(request));
     return kExitPassed;
   }
-  if (flags.dry_run) {
-    printer.Line(absl::StrCat("plan: ", PlanText(loaded.spec, printer)));
-    PrintTests(loaded.spec, true, printer);
-    return kExitPassed;
-  }
+  if (flags.dry_run) return DryRun(env, flags, std::move(loaded.spec), printer);
   FillSpec(env, flags, loaded.spec);
   if (!flags.local) {
     auto client = flags.connection.Connect(env);

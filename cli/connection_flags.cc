@@ -43,7 +43,9 @@ void ConnectionFlags::AddTo(FlagSet& flags) {
 
 absl::StatusOr<std::unique_ptr<RunClient>> ConnectionFlags::Connect(Environment& env) const {
   ABSL_ASSIGN_OR_RETURN(std::vector<std::string> targets, ParseCoordinators(coordinator));
-  return env.connect(targets);
+  std::unique_ptr<RunClient> client = env.connect(targets);
+  client->SetConnectTimeout(connect_timeout);
+  return client;
 }
 
 void PrintFlags::AddTo(FlagSet& flags) {

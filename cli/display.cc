@@ -32,6 +32,7 @@ std::string Troubles(const v1::Ledger& l) {
   add(l.expired(), "expired");
   add(l.unassigned(), "unassigned");
   add(l.flaky(), "flaky");
+  add(l.learning(), "learning");
   return out;
 }
 

@@ -24,9 +24,8 @@ std::string Circumstances(const v1::Execution& execution, const Printer& printer
     if (!attempt->agent().empty()) {
       parts.push_back(absl::StrCat("agent ", printer.OutsideCut(attempt->agent(), 100)));
     }
-    if (execution.attempts_size() > 1) {
-      parts.push_back(
-          absl::StrCat("attempt ", attempt->number(), " of ", execution.attempts_size()));
+    if (AttemptCount(execution) > 1) {
+      parts.push_back(absl::StrCat("attempt ", attempt->number(), " of ", AttemptCount(execution)));
     }
   }
   if (execution.blame() != v1::Blame::none) {
@@ -49,6 +48,14 @@ std::vector<std::string> FailureBlock(const v1::Execution& execution, bool with_
                                     printer.OutsideCut(detail.value, BytesShown(detail.label))));
   }
   return lines;
+}
+
+std::string FlakyLine(const v1::Execution& execution, bool with_suite, const Printer& printer) {
+  const std::string blame = BlameText(execution.blame());
+  return absl::StrCat(printer.Paint(Colour::kYellow, "FLAKY"), "  ",
+                      printer.Outside(ExecutionTitle(execution, with_suite)), "  (",
+                      printer.OutsideCut(AttemptsText(execution), kValueBytes),
+                      blame.empty() ? "" : absl::StrCat("; blame: ", blame), ")");
 }
 
 std::string FailureLine(const v1::Execution& execution, bool with_suite, const Printer& printer) {

@@ -19,7 +19,9 @@ namespace picket {
 // actual, timings, and the curl line that repeats it. Escaped for `printer`.
 std::vector<std::string> FailureBlock(const v1::Execution& execution, bool with_suite,
                                       const Printer& printer);
-// The same in one line.
+// One that passed only after a failed attempt, in one line: who tried it, what came of it.
+std::string FlakyLine(const v1::Execution& execution, bool with_suite, const Printer& printer);
+// A failed one in one line.
 std::string FailureLine(const v1::Execution& execution, bool with_suite, const Printer& printer);
 
 }  // namespace picket

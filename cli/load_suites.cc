@@ -145,6 +145,18 @@ std::vector<std::string> UnsupportedIn(const v1::RunSpec& spec) {
   return lines;
 }
 
+std::vector<std::string> TestsWithoutRows(const v1::RunSpec& spec) {
+  std::vector<std::string> lines;
+  for (const v1::Suite& suite : spec.suites()) {
+    for (const v1::Test& test : suite.tests()) {
+      if (!test.has_for_each() || !test.for_each().rows().empty()) continue;
+      lines.push_back(absl::StrCat(test.source().empty() ? suite.name() : test.source(), ": test '",
+                                   test.name(), "'"));
+    }
+  }
+  return lines;
+}
+
 std::vector<std::pair<std::string, uint32_t>> PlannedLocations(const v1::RunSpec& spec) {
   std::map<std::string, uint32_t> counts;
   for (const v1::Suite& suite : spec.suites()) {

@@ -44,6 +44,10 @@ LoadedSuites LoadSuites(const SuiteFlags& flags);
 // "suite / test uses: a, b" of what this build does not run.
 std::vector<std::string> UnsupportedIn(const v1::RunSpec& spec);
 
+// Tests that are selected and have no execution, since their for_each has no row, as
+// "file:line: test 'name'".
+std::vector<std::string> TestsWithoutRows(const v1::RunSpec& spec);
+
 // Locations of the plan, sorted, each with its number of executions.
 std::vector<std::pair<std::string, uint32_t>> PlannedLocations(const v1::RunSpec& spec);
 

@@ -50,7 +50,7 @@ absl::StatusOr<uint32_t> Find(const StoredRun& stored, const Index& index, const
 // A pass after a failure ends as the policy says.
 EndByte Reend(EndByte end, const v1::Policy& policy) {
   if (!IsFlaky(end) || (EndOf(end) != v1::End::PASSED && EndOf(end) != v1::End::FAILED)) return end;
-  return DecideEnd(v1::Outcome::PASSED, true, policy);
+  return MakeEnd(EndOf(DecideEnd(v1::Outcome::PASSED, true, policy)), true, IsLearning(end));
 }
 
 }  // namespace

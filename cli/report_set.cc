@@ -56,6 +56,7 @@ absl::Status ReadExecutions(Environment& env, RunClient& client, const std::stri
   request.set_page_size(static_cast<int32_t>(DefaultLimits().list_page_size));
   request.set_view(options.view);
   request.set_only_failures(options.only_failures);
+  request.set_or_flaky(options.or_flaky);
   EvidenceReader evidence([&](uint32_t execution, uint32_t attempt) {
     v1::GetEvidenceRequest one;
     one.set_run_id(run_id);

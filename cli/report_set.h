@@ -31,6 +31,7 @@ absl::Status CheckReportPaths(const std::vector<ReportRequest>& reports);
 struct ReadOptions {
   v1::ListExecutionsRequest::View view = v1::ListExecutionsRequest::FULL;
   bool only_failures = false;
+  bool or_flaky = false;
   // Fetch the evidence of failed attempts where the page brought none.
   bool evidence = false;
 };

@@ -15,6 +15,7 @@
 #include "common/policy/units.h"
 #include "common/rpc/channel.h"
 #include "common/rpc/status.h"
+#include "picket/v1/plan_service.grpc.pb.h"
 #include "picket/v1/run_service.grpc.pb.h"
 
 namespace picket {
@@ -56,6 +57,7 @@ class GrpcRunClient : public RunClient {
     std::shared_ptr<grpc::ChannelInterface> channel;  // null until it is needed
     std::unique_ptr<v1::RunService::Stub> runs;
     std::unique_ptr<v1::FleetService::Stub> fleet;
+    std::unique_ptr<v1::PlanService::Stub> plans;
   };
 
   explicit GrpcRunClient(std::vector<Target> targets) : targets_(std::move(targets)) {}
@@ -64,6 +66,15 @@ class GrpcRunClient : public RunClient {
                                                   absl::Duration timeout) override {
     return Call<v1::CreateRunResponse>(timeout, [&](Target& t, auto* context, auto* response) {
       return t.runs->CreateRun(context, request, response);
+    });
+  }
+  void SetConnectTimeout(absl::Duration timeout) override {
+    channel_.connect_timeout = std::min(channel_.connect_timeout, timeout);
+  }
+  absl::StatusOr<v1::PlanEstimate> EstimateRun(const v1::EstimateRunRequest& request,
+                                               absl::Duration timeout) override {
+    return Call<v1::PlanEstimate>(timeout, [&](Target& t, auto* context, auto* response) {
+      return t.plans->EstimateRun(context, request, response);
     });
   }
   absl::StatusOr<v1::Run> GetRun(const std::string& run_id) override {
@@ -181,11 +192,12 @@ class GrpcRunClient : public RunClient {
     return response;
   }
 
-  static void Connect(Target& target) {
-    if (target.channel == nullptr) target.channel = MakeChannel(target.name);
+  void Connect(Target& target) const {
+    if (target.channel == nullptr) target.channel = MakeChannel(target.name, channel_);
     if (target.runs == nullptr) {
       target.runs = v1::RunService::NewStub(target.channel);
       target.fleet = v1::FleetService::NewStub(target.channel);
+      target.plans = v1::PlanService::NewStub(target.channel);
     }
   }
 
@@ -201,6 +213,7 @@ class GrpcRunClient : public RunClient {
   }
 
   std::vector<Target> targets_;
+  ChannelOptions channel_;
   size_t current_ = 0;
 
   Mutex mu_;

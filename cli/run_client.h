@@ -20,6 +20,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "picket/v1/plan_service.pb.h"
 #include "picket/v1/run_service.pb.h"
 
 namespace grpc {
@@ -34,6 +35,12 @@ class RunClient {
 
   virtual absl::StatusOr<v1::CreateRunResponse> CreateRun(const v1::CreateRunRequest& request,
                                                           absl::Duration timeout) = 0;
+  // Bounds one attempt to connect, beside the time limit of a call: a peer that takes the
+  // connection and says nothing is given up by then.
+  virtual void SetConnectTimeout(absl::Duration) {}
+
+  virtual absl::StatusOr<v1::PlanEstimate> EstimateRun(const v1::EstimateRunRequest& request,
+                                                       absl::Duration timeout) = 0;
   virtual absl::StatusOr<v1::Run> GetRun(const std::string& run_id) = 0;
   virtual absl::StatusOr<v1::ListRunsResponse> ListRuns(const v1::ListRunsRequest& request) = 0;
   virtual absl::StatusOr<v1::Run> CancelRun(const std::string& run_id, absl::Duration timeout) = 0;

@@ -12,6 +12,9 @@ namespace picket {
 namespace {
 
 constexpr size_t kBlocksMost = 20;
+constexpr size_t kFlakyMost = 10;
+// Among more failures than these, flaky ones are not looked for.
+constexpr size_t kFlakyAmong = 10'000;
 // GitHub shows ten errors a step.
 constexpr size_t kAnnotationsMost = 10;
 
@@ -22,6 +25,8 @@ std::string AnnotationOf(const v1::Execution& execution, bool several) {
   if (attempt != nullptr && !attempt->message().empty()) {
     absl::StrAppend(&message, ": ", CutToBytes(attempt->message(), 500));
   }
+  const std::string blame = BlameText(execution.blame());
+  if (!blame.empty()) absl::StrAppend(&message, " (blame: ", blame, ")");
   return absl::StrCat("::", execution.end() == v1::End::FAILED ? "error" : "warning",
                       " title=", EscapeGithubProperty(ExecutionTitle(execution, several)),
                       "::", EscapeGithubData(message));
@@ -37,6 +42,29 @@ std::string WithoutResult(const v1::Ledger& l) {
   add(l.expired(), "expired");
   add(l.unassigned(), "unassigned");
   return out;
+}
+
+// What passed, but only after a failed attempt.
+size_t PrintFlaky(Environment& env, RunClient& client, const v1::Run& run,
+                  Printer& printer) {
+  size_t seen = 0, shown = 0;
+  const bool several = HasSeveralSuites(run);
+  const absl::Status status = ReadExecutions(
+      env, client, run.run_id(),
+      {.view = v1::ListExecutionsRequest::BASIC, .only_failures = true, .or_flaky = true},
+      [&](v1::Execution& execution) {
+        if (!execution.flaky()) return true;
+        if (execution.end() == v1::End::PASSED && ++shown <= kFlakyMost) {
+          printer.Line(FlakyLine(execution, several, printer));
+        }
+        return ++seen < run.ledger().flaky();
+      });
+  if (!status.ok()) {
+    PrintError(env, absl::StrCat("the flaky executions could not be read: ", status.message()));
+  } else if (shown > kFlakyMost) {
+    printer.Line(absl::StrCat("and ", shown - kFlakyMost, " more that were flaky"));
+  }
+  return shown;
 }
 
 }  // namespace
@@ -107,6 +135,10 @@ void PrintFailures(Environment& env, RunClient& client, const v1::WatchRunRespon
       printer.Line("");
       printer.Line(absl::StrCat("and ", total - shown, " more; --report-json has them all"));
     }
+  }
+  if (ledger.flaky() > 0 && total <= kFlakyAmong) {
+    if (shown > 0) printer.Line("");
+    shown += PrintFlaky(env, client, state.run(), printer);
   }
   for (const v1::LocationProgress& location : state.locations()) {
     const std::string text = WithoutResult(location.ledger());

@@ -41,7 +41,7 @@ absl::Status StoredRunBuilder::Add(const v1::Execution& e) {
   }
   ++rows_;
   if (shape.locations.size() == 1) shape.rows = rows_;
-  stored_.ends.push_back(MakeEnd(e.end(), e.flaky()));
+  stored_.ends.push_back(MakeEnd(e.end(), e.flaky(), e.learning()));
   stored_.reasons.push_back(static_cast<uint8_t>(e.reason()));
   stored_.blames.push_back(static_cast<uint8_t>(e.blame()));
   return absl::OkStatus();

@@ -63,6 +63,10 @@ if [ -n "$full" ]; then
     step "5,000 simulation seeds"
     tests/simulation/run.sh --seeds 5000 || failed=1
   fi
+  if [ -x tests/simulation/mutations.sh ]; then
+    step "mutations: the simulation's checkers bite"
+    tests/simulation/mutations.sh || failed=1
+  fi
   if [ -x tests/e2e/storm.sh ]; then
     step "storms"
     tests/e2e/storm.sh --all || failed=1

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "common/base/status_macros.h"
+#include "common/policy/regression.h"
 
 namespace picket {
 namespace {
@@ -54,9 +55,6 @@ class OperatorJudge {
 
   AssertionJudgement Run() const {
     const Op::Value op = operation_.op;
-    if (op == Op::regression) {
-      return Unjudged("learning: there is no history of this measurement yet");
-    }
     switch (actual_.state) {
       case Actual::State::kUnjudgeable:
         return Unjudged(absl::StrCat("cannot_evaluate: ", actual_.why));
@@ -309,6 +307,10 @@ AssertionJudgement Judge(v1::Subject::Value subject, const Actual& actual,
 }
 
 std::string ExpectedText(const Actual& actual, v1::Operator::Value op, const Json& operand) {
+  if (op == v1::Operator::regression) {
+    const std::optional<RegressionRule> rule = ParseRegression(picket::ToText(operand));
+    if (rule.has_value()) return Describe(*rule);
+  }
   if (actual.unit == Actual::Unit::kMicroseconds) {
     if (!operand.is_array()) return DurationText(operand);
     std::string out;

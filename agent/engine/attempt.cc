@@ -227,6 +227,7 @@ bool Attempt::JudgeAnswer() {
   EvaluateOptions options;
   options.now = answer_.now;
   options.poor = PoorNow();
+  options.gates = &job_.gates;
   if (job_.test->steps.size() > 1) options.step_name = step().step->name();
   const bool large = answer_.last.body.size() > DefaultEngineLimits().inline_body_bytes;
   if (!large || !step().reads_body || services_.workers == nullptr) {
@@ -283,6 +284,8 @@ void Attempt::EndStep(StepVerdict verdict) {
   record_.passed = verdict.passed;
   record_.failed = verdict.failed;
   record_.unjudged = verdict.unjudged;
+  record_.learning = verdict.learning;
+  record_.gate_times = std::move(verdict.gate_times);
   // An assertion that could not be judged stops nobody; a missing variable does.
   if (verdict.outcome == v1::Outcome::INCONCLUSIVE && !verdict.extracts_failed) {
     const bool was_broken = broken_;

@@ -65,7 +65,7 @@ void AttemptResult::AddStep(StepRecord record) {
     AddWarning(absl::StrCat("step '", step.step->name(),
                             "' was allowed to fail and did: ", record.message));
     record.failed = 0;
-    record.unjudged = 0;
+    record.unjudged = record.learning = 0;
   } else if ((failed && outcome_ != v1::Outcome::FAILED) ||
              (inconclusive && outcome_ == v1::Outcome::OUTCOME_UNSPECIFIED)) {
     outcome_ = record.outcome;
@@ -132,35 +132,85 @@ void AttemptResult::Pass() {
 }
 
 void AttemptResult::ApplyMustFail() {
-  const v1::MustFail& must_fail = test_.test.must_fail();
   if (outcome_ == v1::Outcome::INCONCLUSIVE) return;
-  const auto fail = [&](std::string message) {
-    outcome_ = v1::Outcome::FAILED;
-    reason_ = v1::FailureReason::must_fail_passed;
-    message_ = std::move(message);
-  };
-  if (must_fail.reasons_size() > 0) {
-    if (outcome_ == v1::Outcome::PASSED) {
-      fail(absl::StrCat("the test must fail with ", ReasonNames(must_fail), ", but it passed"));
-      return;
-    }
+  if (test_.test.must_fail().reasons_size() > 0) {
+    ApplyMustFailReasons();
+  } else {
+    ApplyMustFailStatuses();
+  }
+}
+
+void AttemptResult::MustFailPassed(std::string message) {
+  outcome_ = v1::Outcome::FAILED;
+  reason_ = v1::FailureReason::must_fail_passed;
+  message_ = std::move(message);
+}
+
+void AttemptResult::ApplyMustFailReasons() {
+  const v1::MustFail& must_fail = test_.test.must_fail();
+  if (outcome_ == v1::Outcome::PASSED) {
+    return MustFailPassed(
+        absl::StrCat("the test must fail with ", ReasonNames(must_fail), ", but it passed"));
+  }
+  const auto named = [&](v1::FailureReason::Value reason) {
     const auto& reasons = must_fail.reasons();
-    if (std::find(reasons.begin(), reasons.end(), static_cast<int>(reason_)) != reasons.end()) {
-      Pass();
-    }
+    return std::find(reasons.begin(), reasons.end(), static_cast<int>(reason)) != reasons.end();
+  };
+  if (!named(reason_)) return;
+  // What else went wrong, as in a step that cleans up, was not meant to.
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    const StepRecord& record = steps_[i];
+    const v1::Step& step = *test_.steps[i].step;
+    const bool failed = record.outcome == v1::Outcome::FAILED && !named(record.reason);
+    if ((!failed && record.outcome != v1::Outcome::INCONCLUSIVE) || step.allow_failure()) continue;
+    outcome_ = record.outcome;
+    reason_ = record.reason;
+    message_ = absl::StrCat("step '", step.name(), "': ", record.message);
     return;
   }
+  Pass();
+}
+
+// The status stands beside what else is expected: that must hold as well.
+void AttemptResult::ApplyMustFailStatuses() {
+  const v1::MustFail& must_fail = test_.test.must_fail();
   const uint32_t status = http_.has_value() ? http_->status() : 0;
-  for (uint32_t wanted : must_fail.statuses()) {
-    if (status != 0 && (status == wanted || status / 100 == wanted)) {
-      if (message_.empty()) message_ = absl::StrCat("the status is ", status);
-      Pass();
-      return;
-    }
+  const bool named = std::any_of(
+      must_fail.statuses().begin(), must_fail.statuses().end(), [&](uint32_t wanted) {
+        return status != 0 && (status == wanted || status / 100 == wanted);
+      });
+  if (named) {
+    if (outcome_ != v1::Outcome::PASSED) return;
+    message_ = absl::StrCat("the status is ", status);
+    return Pass();
   }
   // No answer at all is a failure of its own kind.
   if (status == 0 && outcome_ == v1::Outcome::FAILED) return;
-  fail(absl::StrCat("the status must be ", StatusNames(must_fail), ", but it was ", status));
+  MustFailPassed(
+      absl::StrCat("the status must be ", StatusNames(must_fail), ", but it was ", status));
+}
+
+// What nothing but learning gates looked at has not passed.
+void AttemptResult::ApplyLearning() {
+  if (outcome_ != v1::Outcome::PASSED) return;
+  uint32_t judged = 0, learning = 0;
+  for (const StepRecord& step : steps_) {
+    judged += step.passed + step.failed;
+    learning += step.learning;
+  }
+  if (learning == 0 || judged > 0) return;
+  outcome_ = v1::Outcome::INCONCLUSIVE;
+  reason_ = v1::FailureReason::learning;
+  message_ = "its only assertion is a regression gate that still lacks history";
+  for (const StepRecord& step : steps_) {
+    for (const v1::Assertion& assertion : step.assertions) {
+      if (!assertion.unjudged().empty()) {
+        message_ = absl::StrCat(assertion.subject(), " ", assertion.operator_(),
+                                " could not be judged: ", assertion.unjudged());
+        return;
+      }
+    }
+  }
 }
 
 void AttemptResult::WriteHops(const StepRecord& record, size_t& bytes, v1::StepResult& out) const {
@@ -201,17 +251,20 @@ void AttemptResult::WriteSteps(v1::Attempt& out) const {
 }
 
 void AttemptResult::WriteAssertions(v1::Attempt& out) {
-  uint32_t passed = 0, failed = 0, unjudged = 0;
+  uint32_t passed = 0, failed = 0, unjudged = 0, learning = 0;
   std::vector<v1::Assertion*> all;
   for (StepRecord& step : steps_) {
     passed += step.passed;
     failed += step.failed;
     unjudged += step.unjudged;
+    learning += step.learning;
+    for (v1::GateTime& time : step.gate_times) *out.add_gate_times() = std::move(time);
     for (v1::Assertion& assertion : step.assertions) all.push_back(&assertion);
   }
   out.set_assertions_passed(passed);
   out.set_assertions_failed(failed);
   out.set_assertions_unjudged(unjudged);
+  out.set_assertions_learning(learning);
   // Within the room there is, those that did not pass come before those that did; they
   // stand in their own order.
   const bool few = out.outcome() == v1::Outcome::PASSED && !test_.test.has_replay();
@@ -263,6 +316,8 @@ v1::Attempt AttemptResult::Build(uint32_t number, absl::Time start, absl::Durati
     message_ = "stopped because the run ended";
   } else if (test_.test.has_must_fail()) {
     ApplyMustFail();
+  } else {
+    ApplyLearning();
   }
   v1::Attempt out;
   out.set_number(number);

@@ -37,6 +37,8 @@ struct StepRecord {
   std::vector<HopRecord> hops;
   std::vector<v1::Assertion> assertions;
   uint32_t passed = 0, failed = 0, unjudged = 0;
+  uint32_t learning = 0;  // of `unjudged`
+  std::vector<v1::GateTime> gate_times;
   std::optional<v1::Evidence> evidence;  // in replays
 };
 
@@ -75,6 +77,10 @@ class AttemptResult {
 
  private:
   void ApplyMustFail();
+  void ApplyLearning();
+  void ApplyMustFailReasons();
+  void ApplyMustFailStatuses();
+  void MustFailPassed(std::string message);
   void Pass();
   void WriteSteps(v1::Attempt& out) const;
   void WriteHops(const StepRecord& record, size_t& bytes, v1::StepResult& out) const;

@@ -12,6 +12,7 @@
 #include "agent/engine/attempt.h"
 #include "agent/engine/limits.h"
 #include "agent/engine/quality.h"
+#include "agent/engine/tls_store.h"
 #include "agent/engine/transfer.h"
 #include "agent/engine/worker_pool.h"
 #include "common/base/clock.h"
@@ -217,6 +218,7 @@ class MultiLoopEngine : public Engine {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Engine>> Engine::Start(EngineOptions options) {
+  if (!options.ca_file.empty()) ABSL_RETURN_IF_ERROR(SystemStore(options.ca_file).status());
   auto engine = std::make_unique<MultiLoopEngine>(std::move(options));
   ABSL_RETURN_IF_ERROR(engine->Open());
   return std::unique_ptr<Engine>(std::move(engine));

@@ -22,6 +22,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
+#include "common/policy/regression.h"
 #include "picket/v1/result.pb.h"
 #include "picket/v1/suite.pb.h"
 
@@ -69,6 +70,9 @@ struct CheckJob {
   uint64_t seed = 0;
   // From 1; goes into Attempt.number.
   uint32_t number = 1;
+  // What its regression gates compare with, and what earlier attempts measured for them.
+  // A gate that is not here has no history.
+  std::vector<GateTimes> gates;
 };
 
 struct EngineOptions {

@@ -7,6 +7,7 @@
 #include "agent/engine/extract.h"
 #include "agent/engine/limits.h"
 #include "common/base/status_macros.h"
+#include "common/policy/limits.h"
 
 namespace picket {
 namespace {
@@ -74,19 +75,77 @@ class Evaluator {
     absl::StatusOr<const Json*> operand =
         variables_.Value(operation.operand, options_.now, &storage);
     AssertionJudgement judgement;
-    if (operand.ok()) {
+    if (operand.ok() && operation.op == v1::Operator::regression &&
+        actual.state == Actual::State::kPresent) {
+      judgement = Gate(subject.argument, actual.json->get<uint32_t>(), **operand);
+    } else if (operand.ok()) {
       judgement = Judge(subject.kind, actual, operation, **operand);
     } else {
       judgement.value = AssertionJudgement::Value::kUnjudged;
       judgement.why = absl::StrCat("cannot_evaluate: ", operand.status().message());
     }
     if (judgement.value == AssertionJudgement::Value::kFailed &&
-        subject.kind == v1::Subject::time && actual.state == Actual::State::kPresent &&
-        !options_.poor.empty()) {
+        subject.kind == v1::Subject::time && operation.op != v1::Operator::regression &&
+        actual.state == Actual::State::kPresent && !options_.poor.empty()) {
       judgement.value = AssertionJudgement::Value::kUnjudged;
       judgement.why = absl::StrCat("measurement_poor: ", options_.poor);
     }
     Record(subject, actual, operation.op, operand.ok() ? *operand : nullptr, judgement);
+  }
+
+  // A measurement that the agent may have made longer speaks for the target or not at all.
+  AssertionJudgement Gate(absl::string_view phase, uint32_t us, const Json& operand) {
+    using Value = AssertionJudgement::Value;
+    const std::optional<RegressionRule> rule = ParseRegression(ToText(operand));
+    if (!rule.has_value()) return {Value::kUnjudged, "cannot_evaluate: this is no regression gate"};
+    RegressionTimes times = TimesOf(phase);
+    ++times.made;
+    const bool good = options_.poor.empty() ||
+                      (times.before.size() >= rule->over && WithinAllowed(*rule, times.before, us));
+    if (good) {
+      times.now.push_back(us);
+      KeepGateTime(phase, us);
+    }
+    const RegressionAnswer answer = JudgeRegression(*rule, times);
+    switch (answer.value) {
+      case RegressionAnswer::Value::kLearning:
+        ++out_.learning;
+        return {Value::kUnjudged, absl::StrCat("learning: ", Describe(answer), ", of ", rule->over)};
+      case RegressionAnswer::Value::kMeasure:
+        return {Value::kUnjudged,
+                absl::StrCat("measuring: ", answer.samples, " of ",
+                             DefaultLimits().regression_samples, " measurements so far")};
+      case RegressionAnswer::Value::kPoor:
+        return {Value::kUnjudged,
+                absl::StrCat("measurement_poor: only ", answer.samples, " of ", times.made,
+                             " measurements were good",
+                             options_.poor.empty() ? "" : "; of the last one, ", options_.poor)};
+      case RegressionAnswer::Value::kPassed:
+        return {Value::kPassed, Describe(answer)};
+      case RegressionAnswer::Value::kFailed:
+        break;
+    }
+    return {Value::kFailed, Describe(answer)};
+  }
+
+  RegressionTimes TimesOf(absl::string_view phase) const {
+    if (options_.gates == nullptr) return {};
+    for (const GateTimes& gate : *options_.gates) {
+      if (gate.step == options_.step_name && gate.phase == phase) return gate.times;
+    }
+    return {};
+  }
+
+  void KeepGateTime(absl::string_view phase, uint32_t us) {
+    v1::Phase::Name name = v1::Phase::PHASE_UNSPECIFIED;
+    if (!v1::Phase::Name_Parse(std::string(phase), &name)) return;
+    for (const v1::GateTime& kept : out_.gate_times) {
+      if (kept.phase() == name) return;
+    }
+    v1::GateTime& time = out_.gate_times.emplace_back();
+    time.set_step(options_.step_name);
+    time.set_phase(name);
+    time.set_us(us);
   }
 
   std::string Clean(absl::string_view text, size_t bytes_most) const {
@@ -117,6 +176,8 @@ class Evaluator {
       case AssertionJudgement::Value::kUnjudged:
         ++out_.unjudged;
         assertion.set_unjudged(Clean(judgement.why, most));
+        // A gate that only learns leaves the word to the other assertions.
+        if (ReasonOf(judgement.why) == v1::FailureReason::learning) return;
         Settle(v1::Outcome::INCONCLUSIVE, ReasonOf(judgement.why),
                absl::StrCat(assertion.subject(), " ", assertion.operator_(),
                             " could not be judged: ", assertion.unjudged()));
@@ -147,6 +208,10 @@ class Evaluator {
   std::string ActualOf(const Actual& actual, v1::Operator::Value op,
                        const AssertionJudgement& judgement) const {
     // With secrets about, a text is cut only once it is masked.
+    if (op == v1::Operator::regression && judgement.value != AssertionJudgement::Value::kUnjudged &&
+        !judgement.why.empty()) {
+      return judgement.why;
+    }
     const size_t most = DefaultEngineLimits().assertion_text_bytes;
     const std::string text =
         ActualText(actual, op, most, variables_.masker().empty() ? most + 1 : SIZE_MAX);
@@ -170,6 +235,7 @@ class Evaluator {
   static v1::FailureReason::Value ReasonOf(absl::string_view unjudged) {
     if (absl::StartsWith(unjudged, "measurement_poor")) return v1::FailureReason::measurement_poor;
     if (absl::StartsWith(unjudged, "learning")) return v1::FailureReason::learning;
+    if (absl::StartsWith(unjudged, "measuring")) return v1::FailureReason::measuring;
     return v1::FailureReason::cannot_evaluate;
   }
 

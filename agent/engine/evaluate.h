@@ -15,6 +15,7 @@
 #include "agent/engine/compiled_test.h"
 #include "agent/engine/subject.h"
 #include "agent/engine/variables.h"
+#include "common/policy/regression.h"
 #include "picket/v1/result.pb.h"
 
 namespace picket {
@@ -25,6 +26,8 @@ struct StepVerdict {
   std::string message;                    // of the first that did not pass; masked and bounded
   std::vector<v1::Assertion> assertions;  // all, in order; masked and bounded
   uint32_t passed = 0, failed = 0, unjudged = 0;
+  uint32_t learning = 0;                  // of `unjudged`: gates that lack history
+  std::vector<v1::GateTime> gate_times;   // good measurements, for gates
   bool extracts_failed = false;  // a variable of later steps is missing
 };
 
@@ -35,6 +38,8 @@ struct EvaluateOptions {
   std::string poor;
   // Goes into each assertion; empty in tests of one step.
   std::string step_name;
+  // Of CheckJob; null = none. Outlives the call.
+  const std::vector<GateTimes>* gates = nullptr;
 };
 
 StepVerdict Evaluate(const CompiledStep& step, StepAnswer& answer, Variables& variables,

@@ -61,7 +61,8 @@ absl::StatusOr<X509StorePtr> SystemStore(const std::string& ca_file) {
   if (X509_STORE_load_file(store.get(), path.c_str()) != 1) {
     ERR_clear_error();
     if (!ca_file.empty()) {
-      return absl::InvalidArgumentError(absl::StrCat("the CA bundle ", path, " cannot be read"));
+      return absl::InvalidArgumentError(absl::StrCat("the CA bundle ", path,
+                                                     " cannot be read, or holds no certificate"));
     }
     // A machine without a bundle trusts nobody.
   }

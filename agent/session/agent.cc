@@ -341,6 +341,7 @@ void AgentImpl::Do(StartCheck& effect) {
   job.columns.assign(columns.begin(), columns.end());
   job.seed = effect.seed;
   job.number = effect.number;
+  job.gates = std::move(effect.gates);
   jobs_[check] = engine_->Submit(std::move(job), [this, check](v1::Attempt attempt) {
     Post(CheckDone{check, std::move(attempt)});
   });

@@ -248,6 +248,7 @@ void SessionState::OnTest(v1::TestDefinition& definition) {
   auto unit = std::make_shared<TestUnit>();
   unit->digest = definition.digest();
   unit->test.Swap(definition.mutable_test());
+  unit->gates = RegressionGates(unit->test);
   unit->bytes = bytes;
   for (const v1::FileRef& file : unit->test.files()) {
     const auto it = files_.find(file.sha256());

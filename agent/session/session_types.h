@@ -17,6 +17,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "agent/session/limits.h"
+#include "common/policy/regression.h"
 #include "picket/v1/agent_service.pb.h"
 
 namespace picket {
@@ -55,6 +56,7 @@ struct TestUnit {
   std::string digest;
   v1::Test test;
   std::map<std::string, std::shared_ptr<const std::string>> files;
+  std::vector<RegressionGate> gates;  // of the test
   size_t bytes = 0;  // counted against SessionLimits::definition_bytes
 };
 
@@ -103,6 +105,7 @@ struct StartCheck {
   std::optional<v1::Row> row;
   uint64_t seed = 0;
   uint32_t number = 1;
+  std::vector<GateTimes> gates;
   // For logs and simulations.
   LeaseName lease;
   uint32_t execution = 0;

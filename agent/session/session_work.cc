@@ -103,6 +103,11 @@ void SessionState::Start(HeldLease& lease, uint32_t position) {
   start.row = execution.row;
   start.number = execution.attempts_before + execution.result.attempts_size() + 1;
   start.seed = SeedOf(test->second->test, lease.key.run_id, execution.number, start.number);
+  if (!start.test->gates.empty()) {
+    start.gates = GateTimesFor(start.test->test, start.test->gates, config_.location,
+                               RowKey(start.row.has_value() ? &*start.row : nullptr),
+                               execution.result.attempts());
+  }
   start.lease = lease.key;
   start.execution = execution.number;
   effects_.push_back(std::move(start));
@@ -128,7 +133,12 @@ void SessionState::Handle(CheckDone& event) {
   mean_check_ = Smooth(mean_check_, std::max(now_ - execution.began, absl::Microseconds(1)));
   const uint32_t attempts = execution.attempts_before + execution.result.attempts_size() + 1;
   const v1::Retry& retry = tests_.at(execution.digest)->test.retry();
-  const bool wanted = !execution.probe && RetryWanted(retry, event.attempt, attempts);
+  // A regression gate wants another measurement: no retry, but the same try going on.
+  const bool measuring = !execution.probe &&
+                         event.attempt.reason() == v1::FailureReason::measuring &&
+                         attempts < DefaultLimits().attempts_most;
+  const bool wanted =
+      measuring || (!execution.probe && RetryWanted(retry, event.attempt, attempts));
   // Of a lease that is over only what is finished counts; the rest is run elsewhere.
   if (execution.discard &&
       (wanted || event.attempt.reason() == v1::FailureReason::attempt_aborted)) {
@@ -136,10 +146,11 @@ void SessionState::Handle(CheckDone& event) {
   }
   event.attempt.set_probe(execution.probe);
   *execution.result.add_attempts() = std::move(event.attempt);
-  if (!wanted || RetryWhere(retry, attempts) != v1::Retry::SAME_AGENT) {
+  if (!wanted || (!measuring && RetryWhere(retry, attempts) != v1::Retry::SAME_AGENT)) {
     return Finish(lease, position);
   }
-  absl::Duration due = now_ + RetryDelay(retry, attempts);
+  absl::Duration due =
+      now_ + (measuring ? DefaultLimits().regression_gap : RetryDelay(retry, attempts));
   if (draining_) due = std::min(due, now_ + config_.limits.drain_delay_longest);
   book_.Delay(lease, position, due);
 }

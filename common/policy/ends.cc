@@ -36,15 +36,34 @@ void FoldAttempts(bool failed_before, v1::ExecutionResult& result) {
     result.set_flaky(deciding->outcome() == v1::Outcome::PASSED && failed);
     return;
   }
+  if (last == nullptr && !result.attempts().empty()) {  // a probe's result
+    const v1::Attempt& probe = *result.attempts().rbegin();
+    result.set_outcome(probe.outcome());
+    result.set_reason(probe.reason());
+    return;
+  }
   // Nothing could be told here. A failure under an earlier lease still stands: it is
   // then the last attempt that is not inconclusive.
   result.set_outcome(failed_before ? v1::Outcome::FAILED : v1::Outcome::INCONCLUSIVE);
   result.set_reason(last != nullptr ? last->reason() : v1::FailureReason::agent_error);
 }
 
+bool StillLearns(const v1::ExecutionResult& result) {
+  bool learns = false, decided = false;
+  for (const v1::Attempt& attempt : result.attempts()) {
+    const bool decides = attempt.outcome() == v1::Outcome::PASSED ||
+                         attempt.outcome() == v1::Outcome::FAILED;
+    if (attempt.probe() || (decided && !decides)) continue;
+    decided = decided || decides;
+    learns = attempt.assertions_learning() > 0;
+  }
+  return learns;
+}
+
 void AddToLedger(EndByte end, v1::Ledger& ledger) {
   ledger.set_planned(ledger.planned() + 1);
   if (IsFlaky(end)) ledger.set_flaky(ledger.flaky() + 1);
+  if (IsLearning(end)) ledger.set_learning(ledger.learning() + 1);
   switch (EndOf(end)) {
     case v1::End::PASSED:
       ledger.set_passed(ledger.passed() + 1);

@@ -8,22 +8,6 @@
 namespace picket {
 namespace {
 
-bool UsesRegression(const v1::Test& test) {
-  for (const v1::Step& step : test.steps()) {
-    for (const v1::Expectation& expectation : step.expect()) {
-      for (const v1::Operation& operation : expectation.operations()) {
-        if (operation.operator_() == v1::Operator::regression) return true;
-      }
-    }
-  }
-  return false;
-}
-
-bool RetriesAt(const v1::Test& test, v1::Retry::Where where) {
-  return test.retry().attempts() > 1 &&
-         std::count(test.retry().where().begin(), test.retry().where().end(), where) > 0;
-}
-
 bool UsesSealedSecret(const v1::Test& test) {
   return std::any_of(test.secrets().begin(), test.secrets().end(), [](const v1::SecretRef& ref) {
     return ref.source_case() == v1::SecretRef::kSealed;
@@ -36,11 +20,6 @@ struct Feature {
 };
 
 constexpr Feature kUnsupported[] = {
-    {"time.regression", UsesRegression},
-    {"retry.where: same_location",
-     [](const v1::Test& test) { return RetriesAt(test, v1::Retry::SAME_LOCATION); }},
-    {"retry.where: anywhere",
-     [](const v1::Test& test) { return RetriesAt(test, v1::Retry::ANYWHERE); }},
     {"sealed secrets", UsesSealedSecret},
 };
 

@@ -48,10 +48,21 @@ struct Limits {
   uint32_t attempts_most = 100;
   absl::Duration retry_delay_longest = absl::Hours(1);
   double retry_backoff_most = 10;
+  absl::Duration elsewhere_patience = absl::Seconds(10);  // for who is to retry or probe elsewhere
   int max_redirects_default = 10;
   int max_redirects_most = 50;
   size_t body_limit_default = 1u << 20;    // bytes after decoding
   size_t body_limit_most = 256u << 20;
+
+  // Regression gates (regression.h).
+  uint32_t regression_over_least = 5;      // runs that a gate compares with, from ...
+  uint32_t regression_over_most = 200;     // ... to; also measurements kept per test x location
+  uint32_t regression_samples = 7;         // measurements of one execution that decide
+  uint32_t regression_tries = 14;          // measurements made to get as many good ones
+  absl::Duration regression_gap = absl::Milliseconds(200);  // between two of them
+  double regression_chance = 0.01;         // of the rank test
+  double regression_as_slow = 0.1;         // share of the runs before that may be as slow
+  size_t regression_gates_per_run = 20'000;  // test x location with a gate
 
   // Runs.
   absl::Duration deadline_default = absl::Minutes(30);

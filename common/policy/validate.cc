@@ -13,6 +13,7 @@
 #include "common/policy/judge.h"
 #include "common/policy/limits.h"
 #include "common/policy/plan_shape.h"
+#include "common/policy/regression.h"
 #include "common/policy/syntax.h"
 #include "common/policy/units.h"
 #include "common/policy/validate_step.h"
@@ -80,6 +81,12 @@ absl::Status CheckRetry(const v1::Retry& retry) {
       return Bad("retry.where holds an unknown value, or one twice");
     }
   }
+  const auto anywhere =
+      std::find(retry.where().begin(), retry.where().end(), static_cast<int>(v1::Retry::ANYWHERE));
+  if (anywhere != retry.where().end() && anywhere + 1 != retry.where().end()) {
+    return Bad("retry.where: nothing may follow anywhere: a probe never decides, so the "
+               "execution was decided before it");
+  }
   return absl::OkStatus();
 }
 
@@ -98,6 +105,16 @@ absl::Status CheckMustFail(const v1::MustFail& must_fail) {
     }
   }
   return absl::OkStatus();
+}
+
+// In a test of one request that is to fail before an answer is judged, nothing can be
+// expected of the answer.
+absl::Status CheckExpectBesideMustFail(const v1::Test& test) {
+  if (test.steps_size() != 1 || test.steps(0).expect().empty() || !NeverJudges(test.must_fail())) {
+    return absl::OkStatus();
+  }
+  return Bad("expect is never judged where must_fail names only reasons other than assertion; "
+             "leave it out");
 }
 
 absl::Status CheckNames(const v1::Test& test) {
@@ -188,7 +205,10 @@ absl::Status CheckTest(const v1::Test& test) {
                    limits.locations_per_test);
   }
   ABSL_RETURN_IF_ERROR(CheckEach(test.locations(), "location", IsLocation));
-  if (test.has_must_fail()) ABSL_RETURN_IF_ERROR(CheckMustFail(test.must_fail()));
+  if (test.has_must_fail()) {
+    ABSL_RETURN_IF_ERROR(CheckMustFail(test.must_fail()));
+    ABSL_RETURN_IF_ERROR(CheckExpectBesideMustFail(test));
+  }
   ABSL_ASSIGN_OR_RETURN(const absl::Duration timeout, ToDuration(test.timeout(), "timeout"));
   if (timeout <= absl::ZeroDuration() || timeout > limits.timeout_longest) {
     return Bad("timeout is ", DurationText(timeout), "; it must be above 0 and at most ",
@@ -211,7 +231,9 @@ absl::Status CheckTest(const v1::Test& test) {
       (!IsRunId(test.replay().run_id()) || test.replay().attempt() == 0)) {
     return Bad("replay names no attempt: a run id, and a number from 1");
   }
-  return CheckSteps(test);
+  ABSL_RETURN_IF_ERROR(CheckSteps(test));
+  return ValidateRegression(
+      test, test.has_for_each() ? static_cast<size_t>(test.for_each().rows_size()) : 1);
 }
 
 absl::Status CheckBlobs(const v1::RunSpec& spec) {
@@ -253,6 +275,12 @@ bool IsMustFailReason(v1::FailureReason::Value reason) {
   return v1::FailureReason::Value_IsValid(reason) && reason > v1::FailureReason::none &&
          reason < v1::FailureReason::agent_lost && reason != v1::FailureReason::must_fail_passed &&
          reason != v1::FailureReason::request_invalid;
+}
+
+bool NeverJudges(const v1::MustFail& must_fail) {
+  return !must_fail.reasons().empty() &&
+         std::find(must_fail.reasons().begin(), must_fail.reasons().end(),
+                   static_cast<int>(v1::FailureReason::assertion)) == must_fail.reasons().end();
 }
 
 bool IsTag(absl::string_view text) {

@@ -23,6 +23,8 @@ absl::Status ValidateRunSpec(const v1::RunSpec& spec);
 
 // May `must_fail` name it? Those that a target can fail with.
 bool IsMustFailReason(v1::FailureReason::Value reason);
+// Whether a test that passes by it has judged no expectation of the step that failed.
+bool NeverJudges(const v1::MustFail& must_fail);
 // A tag: a title without commas and blanks.
 bool IsTag(absl::string_view text);
 

@@ -60,7 +60,7 @@ class CtrfReport : public Report {
         ",\"start\":", start, ",\"stop\":", stop, ",\"duration\":", stop - start,
         ",\"extra\":{\"run_id\":", QuoteJson(run.run_id()), ",\"verdict\":\"",
         v1::Verdict::Value_Name(run.verdict()), "\",\"explanation\":", QuoteJson(run.explanation()),
-        ",\"local\":", run.local() ? "true" : "false", "}},\"tests\":["));
+        ",\"local\":", run.local() ? "true" : "false", ",\"learning\":", l.learning(), "}},\"tests\":["));
   }
 
   void Add(const v1::Execution& execution) override {
@@ -86,6 +86,10 @@ class CtrfReport : public Report {
                     ",\"test_id\":", QuoteJson(execution.test_id()),
                     ",\"location\":", QuoteJson(execution.location()));
     if (execution.has_row()) absl::StrAppend(&text_, ",\"row\":", execution.row());
+    if (execution.learning()) {
+      absl::StrAppend(&text_, ",\"learning\":",
+                      QuoteJson(CutToBytes(LearningText(execution), kDetailBytes)));
+    }
     absl::StrAppend(&text_, ",\"blocking\":", execution.blocking() ? "true" : "false",
                     ",\"reason\":\"", v1::FailureReason::Value_Name(execution.reason()),
                     "\",\"blame\":\"", v1::Blame::Value_Name(execution.blame()), "\"}}");
@@ -110,7 +114,8 @@ class CtrfReport : public Report {
   }
 
   void Attempts(const v1::Execution& execution) {
-    absl::StrAppend(&text_, ",\"retries\":", execution.attempts_size() - 1, ",\"retryAttempts\":[");
+    absl::StrAppend(&text_, ",\"retries\":", std::max(0, AttemptCount(execution) - 1),
+                    ",\"retryAttempts\":[");
     for (int i = 0; i < execution.attempts_size(); ++i) {
       const v1::Attempt& attempt = execution.attempts(i);
       absl::StrAppend(&text_, i == 0 ? "" : ",", "{\"attempt\":", i + 1, ",\"status\":\"",
@@ -120,7 +125,11 @@ class CtrfReport : public Report {
         absl::StrAppend(&text_,
                         ",\"message\":", QuoteJson(CutToBytes(attempt.message(), kDetailBytes)));
       }
-      absl::StrAppend(&text_, ",\"extra\":{\"agent\":", QuoteJson(attempt.agent()), "}}");
+      absl::StrAppend(&text_, ",\"extra\":{\"agent\":", QuoteJson(attempt.agent()));
+      if (attempt.probe()) {
+        absl::StrAppend(&text_, ",\"probe\":true,\"location\":", QuoteJson(attempt.location()));
+      }
+      text_ += "}}";
     }
     text_ += "]";
   }

@@ -136,12 +136,13 @@ class HtmlReport : public Report {
     sink_->Write(
         "<table><tr><th>location</th><th>planned</th><th>passed</th><th>failed</th>"
         "<th>inconclusive</th><th>skipped</th><th>cancelled</th><th>expired</th>"
-        "<th>unassigned</th><th>flaky</th></tr>\n");
+        "<th>unassigned</th><th>flaky</th><th>learning</th></tr>\n");
     for (const v1::LocationProgress& location : header.locations) {
       const v1::Ledger& l = location.ledger();
       sink_->Write(absl::StrCat("<tr><td>", EscapeHtml(location.location()), "</td>"));
       for (uint32_t n : {l.planned(), l.passed(), l.failed(), l.inconclusive(), l.skipped(),
-                         l.cancelled(), l.expired(), l.unassigned(), l.flaky()}) {
+                         l.cancelled(), l.expired(), l.unassigned(), l.flaky(),
+                         l.learning()}) {
         sink_->Write(absl::StrCat("<td class=n>", n, "</td>"));
       }
       sink_->Write("</tr>\n");
@@ -159,6 +160,12 @@ class HtmlReport : public Report {
     sink_->Write("</dl>\n");
   }
 
+  static std::string Flaky(const v1::Execution& execution) {
+    if (!execution.flaky()) return " ";
+    const std::string blame = BlameText(execution.blame());
+    return blame.empty() ? " (flaky) " : absl::StrCat(" (flaky, blame: ", blame, ") ");
+  }
+
   static std::string Cell(const v1::Execution& execution) {
     const std::string end = v1::End::Value_Name(execution.end());
     const v1::Attempt* attempt = DecidingAttempt(execution);
@@ -166,7 +173,8 @@ class HtmlReport : public Report {
     if (attempt == nullptr) return absl::StrCat(cell, ">", absl::AsciiStrToLower(end), "</td>");
     const std::string timings = TimingsText(attempt->measurement());
     return absl::StrCat(cell, " title=\"", timings, "\">", absl::AsciiStrToLower(end),
-                        execution.flaky() ? " (flaky) " : " ", MicrosText(attempt->duration_us()),
+                        Flaky(execution), execution.learning() ? " (learning) " : "",
+                        MicrosText(attempt->duration_us()),
                         Waterfall(attempt->measurement()), "</td>");
   }
 
@@ -209,7 +217,6 @@ class HtmlReport : public Report {
                       "</dd>\n");
     };
     if (attempt != nullptr) item("agent", attempt->agent());
-    if (execution.attempts_size() > 1) item("attempts", absl::StrCat(execution.attempts_size()));
     if (execution.blame() != v1::Blame::none) {
       item("blame", v1::Blame::Value_Name(execution.blame()));
     }

@@ -85,8 +85,15 @@ class JunitReport : public Report {
   }
 
   void Passed(const v1::Execution& execution) {
+    std::string learning;
+    if (execution.learning()) {
+      learning = absl::StrCat("<system-out>learning: ",
+                              EscapeXml(CutToBytes(LearningText(execution), kDetailBytes)),
+                              "</system-out>");
+    }
     if (!execution.flaky()) {
-      text_ += "/>\n";
+      absl::StrAppend(&text_, learning.empty() ? "/>" : absl::StrCat(">", learning, "</testcase>"),
+                      "\n");
       return;
     }
     std::string message = "passed after a failed attempt";
@@ -96,8 +103,12 @@ class JunitReport : public Report {
         break;
       }
     }
+    if (execution.blame() != v1::Blame::none) {
+      absl::StrAppend(&message, " (blame: ", BlameText(execution.blame()), ")");
+    }
     absl::StrAppend(&text_, "><flakyFailure", Attribute("type", "flaky"),
-                    Attribute("message", CutToBytes(message, kMessageBytes)), "/></testcase>\n");
+                    Attribute("message", CutToBytes(message, kMessageBytes)), "/>", learning,
+                    "</testcase>\n");
   }
 
   void Skipped(const v1::Execution& execution) {

@@ -14,7 +14,7 @@ namespace {
 // steps write.
 constexpr size_t kBytesMost = 900u << 10;
 constexpr size_t kFailuresMost = 200;
-constexpr size_t kFlakyMost = 50;
+constexpr size_t kLinesMost = 50;
 constexpr size_t kValueBytes = 300;
 
 std::string Row(const std::vector<std::string>& cells) {
@@ -23,10 +23,19 @@ std::string Row(const std::vector<std::string>& cells) {
 
 std::string Value(absl::string_view text) { return EscapeMarkdown(CutToBytes(text, kValueBytes)); }
 
+// "connect_refused (blame: location)".
+std::string Reason(const v1::Execution& execution) {
+  std::string text = ReasonText(execution.reason());
+  if (execution.blame() != v1::Blame::none) {
+    absl::StrAppend(&text, text.empty() ? "" : " ", "(blame: ", BlameText(execution.blame()), ")");
+  }
+  return EscapeMarkdown(text);
+}
+
 std::vector<std::string> LedgerCells(const v1::Ledger& l) {
   std::vector<std::string> cells;
   for (uint32_t n : {l.planned(), l.passed(), l.failed(), l.inconclusive(), l.skipped(),
-                     l.cancelled(), l.expired(), l.unassigned(), l.flaky()}) {
+                     l.cancelled(), l.expired(), l.unassigned(), l.flaky(), l.learning()}) {
     cells.push_back(absl::StrCat(n));
   }
   return cells;
@@ -45,7 +54,8 @@ class MarkdownReport : public Report {
     Put(absl::StrCat("Run `", run.run_id(), "`: ", LedgerText(run.ledger()), "\n\n"));
     if (run.local()) Put("All agents were on one machine (`--local`).\n\n");
     Put("| location | planned | passed | failed | inconclusive | skipped | cancelled | expired | "
-        "unassigned | flaky |\n|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
+        "unassigned | flaky | learning |\n"
+        "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|\n");
     for (const v1::LocationProgress& location : header.locations) {
       std::vector<std::string> cells = LedgerCells(location.ledger());
       cells.insert(cells.begin(), Value(location.location()));
@@ -55,7 +65,17 @@ class MarkdownReport : public Report {
   }
 
   void Add(const v1::Execution& execution) override {
-    if (execution.flaky() && execution.end() == v1::End::PASSED) Flaky(execution);
+    if (execution.flaky() && execution.end() == v1::End::PASSED) {
+      flaky_.Add(absl::StrCat(Value(ExecutionTitle(execution, several_)), ": passed on attempt ",
+                              AttemptCount(execution),
+                              execution.blame() == v1::Blame::none
+                                  ? ""
+                                  : absl::StrCat(" (blame: ", BlameText(execution.blame()), ")")));
+    }
+    if (execution.learning()) {
+      learning_.Add(absl::StrCat(Value(ExecutionTitle(execution, several_)), ": ",
+                                 Value(LearningText(execution))));
+    }
     if (!IsBad(execution.end())) return;
     ++failures_;
     if (failures_ > kFailuresMost) return;
@@ -74,7 +94,7 @@ class MarkdownReport : public Report {
     if (asserted.empty()) asserted = message;
     const std::string row =
         Row({v1::End::Value_Name(execution.end()), Value(ExecutionTitle(execution, several_)),
-             EscapeMarkdown(ReasonText(execution.reason())), Value(asserted), Value(expected),
+             Reason(execution), Value(asserted), Value(expected),
              Value(actual), Value(timings)});
     if (written_ + row.size() > kBytesMost) return;
     ++shown_;
@@ -85,13 +105,9 @@ class MarkdownReport : public Report {
     if (failures_ > shown_) {
       Put(absl::StrCat("\nand ", failures_ - shown_, " more; the JSON report has them all\n"));
     }
-    if (!flaky_.empty()) {
-      Put("\n### Flaky\n\n");
-      for (const std::string& line : flaky_) Put(line);
-      if (flaky_count_ > flaky_.size()) {
-        Put(absl::StrCat("- and ", flaky_count_ - flaky_.size(), " more\n"));
-      }
-    }
+    Put("Flaky", flaky_);
+    Put("Learning: too little history for a latency gate, so neither passed nor failed by it",
+        learning_);
   }
 
  private:
@@ -100,17 +116,29 @@ class MarkdownReport : public Report {
     sink_->Write(text);
   }
 
-  void Flaky(const v1::Execution& execution) {
-    ++flaky_count_;
-    if (flaky_.size() >= kFlakyMost) return;
-    flaky_.push_back(absl::StrCat("- ", Value(ExecutionTitle(execution, several_)),
-                                  ": passed on attempt ", execution.attempts_size(), "\n"));
+  // The first few of many.
+  struct Lines {
+    size_t count = 0;
+    std::vector<std::string> first;
+
+    void Add(std::string line) {
+      if (++count <= kLinesMost) first.push_back(std::move(line));
+    }
+  };
+
+  void Put(absl::string_view title, const Lines& lines) {
+    if (lines.count == 0) return;
+    Put(absl::StrCat("\n### ", title, "\n\n"));
+    for (const std::string& line : lines.first) Put(absl::StrCat("- ", line, "\n"));
+    if (lines.count > lines.first.size()) {
+      Put(absl::StrCat("- and ", lines.count - lines.first.size(), " more\n"));
+    }
   }
 
   TextSink* sink_;
   bool several_ = false;
-  size_t written_ = 0, failures_ = 0, shown_ = 0, flaky_count_ = 0;
-  std::vector<std::string> flaky_;
+  size_t written_ = 0, failures_ = 0, shown_ = 0;
+  Lines flaky_, learning_;
 };
 
 }  // namespace

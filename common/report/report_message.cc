@@ -47,6 +47,8 @@ void FillAttempt(const v1::Attempt& attempt, v1::ReportAttempt& out) {
   *out.mutable_warnings() = attempt.warnings();
   if (attempt.has_evidence()) *out.mutable_evidence() = attempt.evidence();
   *out.mutable_steps() = attempt.steps();
+  out.set_probe(attempt.probe());
+  out.set_location(attempt.location());
 }
 
 }  // namespace
@@ -79,6 +81,7 @@ void FillReportExecution(const v1::Execution& execution, v1::ReportExecution& ou
   out.set_execution(execution.execution());
   out.set_blocking(execution.blocking());
   out.set_blame(execution.blame());
+  out.set_learning(execution.learning());
   out.set_late(execution.late_attempts_size() > 0);
 }
 

@@ -33,10 +33,21 @@ class TapReport : public Report {
       if (execution.reason() != v1::FailureReason::none) {
         Field("reason", ReasonText(execution.reason()));
       }
+      if (execution.blame() != v1::Blame::none) Field("blame", BlameText(execution.blame()));
       if (!execution.blocking()) Field("blocking", "no");
       for (const Detail& detail : FailureDetails(execution, kAssertionsMost)) Add(detail);
       CloseList();
       text_ += "  ...\n";
+    } else if (execution.flaky()) {
+      text_ += "  ---\n";
+      Field("flaky", "passed after a failed attempt");
+      if (execution.blame() != v1::Blame::none) Field("blame", BlameText(execution.blame()));
+      Field("attempts", AttemptsText(execution));
+      text_ += "  ...\n";
+    }
+    if (execution.learning() && !IsBad(execution.end())) {
+      absl::StrAppend(&text_, "# learning: ",
+                      EscapeTap(CutToBytes(LearningText(execution), kDetailBytes)), "\n");
     }
     sink_->Write(text_);
   }
@@ -63,6 +74,7 @@ class TapReport : public Report {
       in_warnings_ = true;
       absl::StrAppend(&text_, "    - ", value, "\n");
     } else {
+      CloseList();
       absl::StrAppend(&text_, "  ", detail.label, ": ", value, "\n");
     }
   }

@@ -1,12 +1,16 @@
 #include "common/report/run_text.h"
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
 
 namespace picket {
 namespace {
+
+constexpr size_t kAttemptsShown = 10;
 
 void AddAssertion(const v1::Assertion& assertion, std::vector<Detail>& details) {
   details.push_back(
@@ -20,11 +24,14 @@ void AddAssertion(const v1::Assertion& assertion, std::vector<Detail>& details) 
 }  // namespace
 
 std::string LedgerText(const v1::Ledger& l) {
+  std::vector<std::string> marks;
+  if (l.flaky() > 0) marks.push_back(absl::StrCat(l.flaky(), " flaky"));
+  if (l.learning() > 0) marks.push_back(absl::StrCat(l.learning(), " learning"));
   return absl::StrCat("planned ", l.planned(), " = ", l.passed(), " passed + ", l.failed(),
                       " failed + ", l.inconclusive(), " inconclusive + ", l.skipped(),
                       " skipped + ", l.cancelled(), " cancelled + ", l.expired(), " expired + ",
                       l.unassigned(), " unassigned",
-                      l.flaky() > 0 ? absl::StrCat(" (", l.flaky(), " flaky)") : "");
+                      marks.empty() ? "" : absl::StrCat(" (", absl::StrJoin(marks, ", "), ")"));
 }
 
 std::string VerdictLine(const v1::Run& run) {
@@ -48,15 +55,58 @@ std::string ExecutionTitle(const v1::Execution& execution, bool with_suite) {
 bool HasSeveralSuites(const v1::Run& run) { return absl::StrContains(run.suite(), ", "); }
 
 const v1::Attempt* DecidingAttempt(const v1::Execution& execution) {
+  const bool flaky_failed = execution.flaky() && execution.end() == v1::End::FAILED;
   const v1::Attempt* last = nullptr;
   for (const v1::Attempt& attempt : execution.attempts()) {
     if (attempt.probe()) continue;
+    if (flaky_failed && last != nullptr && attempt.outcome() == v1::Outcome::PASSED) continue;
     if (last == nullptr || attempt.outcome() != v1::Outcome::INCONCLUSIVE ||
         last->outcome() == v1::Outcome::INCONCLUSIVE) {
       last = &attempt;
     }
   }
   return last;
+}
+
+std::string LearningText(const v1::Execution& execution) {
+  if (!execution.learning()) return "";
+  const v1::Attempt* attempt = DecidingAttempt(execution);
+  if (attempt == nullptr) attempt = &v1::Attempt::default_instance();
+  for (const v1::Assertion& assertion : attempt->assertions()) {
+    absl::string_view why = assertion.unjudged();
+    if (absl::ConsumePrefix(&why, "learning: ")) {
+      return absl::StrCat(assertion.subject(), " ", assertion.operator_(), ": ", why);
+    }
+  }
+  return "a latency gate lacks history";
+}
+
+int AttemptCount(const v1::Execution& execution) {
+  int count = 0;
+  for (const v1::Attempt& attempt : execution.attempts()) count += attempt.probe() ? 0 : 1;
+  return count;
+}
+
+std::string AttemptsText(const v1::Execution& execution) {
+  std::vector<std::string> parts;
+  for (const v1::Attempt& attempt : execution.attempts()) {
+    if (parts.size() == kAttemptsShown) {
+      const size_t all = static_cast<size_t>(execution.attempts_size());
+      parts.push_back(absl::StrCat("and ", all - kAttemptsShown, " more"));
+      break;
+    }
+    const std::string reason = ReasonText(attempt.reason());
+    parts.push_back(absl::StrCat(
+        attempt.probe() ? "probe #" : "#", attempt.number(), attempt.agent().empty() ? "" : " ",
+        attempt.agent(), attempt.probe() ? absl::StrCat(" [", attempt.location(), "]") : "", ": ",
+        reason.empty() ? absl::AsciiStrToLower(v1::Outcome::Value_Name(attempt.outcome()))
+                       : reason));
+  }
+  return absl::StrJoin(parts, "; ");
+}
+
+std::string BlameText(v1::Blame::Value blame) {
+  return blame == v1::Blame::none ? "" : v1::Blame::Value_Name(blame);
 }
 
 bool IsBad(v1::End::Value end) {
@@ -95,6 +145,10 @@ std::vector<Detail> FailureDetails(const v1::Execution& execution, int assertion
   std::vector<Detail> details;
   const v1::Attempt* attempt = DecidingAttempt(execution);
   if (attempt == nullptr) return details;
+  if (execution.flaky() && execution.end() == v1::End::FAILED) {
+    details.push_back({"policy", "it passed after a failed attempt, and flaky: fail counts that "
+                                 "as failed"});
+  }
   if (!attempt->message().empty()) details.push_back({"message", attempt->message()});
   int shown = 0, left = 0;
   for (const v1::Assertion& assertion : attempt->assertions()) {
@@ -107,6 +161,7 @@ std::vector<Detail> FailureDetails(const v1::Execution& execution, int assertion
     AddAssertion(assertion, details);
   }
   if (left > 0) details.push_back({"asserted", absl::StrCat("and ", left, " more")});
+  if (execution.attempts_size() > 1) details.push_back({"attempts", AttemptsText(execution)});
   std::string timings = TimingsText(attempt->measurement());
   if (!timings.empty()) details.push_back({"timings", std::move(timings)});
   if (attempt->quality().poor()) {

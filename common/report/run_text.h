@@ -29,8 +29,21 @@ std::string ExecutionTitle(const v1::Execution& execution, bool with_suite);
 bool HasSeveralSuites(const v1::Run& run);
 
 // The attempt that decided: the last that is not inconclusive and no probe, else the
-// last; null if there was none.
+// last; null if there was none. Of a pass that policy.flaky: fail made a failure, the
+// last that failed.
 const v1::Attempt* DecidingAttempt(const v1::Execution& execution);
+
+// What its regression gates still wait for; empty without Execution::learning.
+std::string LearningText(const v1::Execution& execution);
+// How many attempts there were, probes aside.
+int AttemptCount(const v1::Execution& execution);
+
+// "#1 eu-1: connect_refused; #2 eu-2: passed; probe #3 us-1 [us-east]: passed", of at
+// most ten.
+std::string AttemptsText(const v1::Execution& execution);
+
+// The blame's name; empty for none.
+std::string BlameText(v1::Blame::Value blame);
 
 // Ended, but neither passed nor skipped.
 bool IsBad(v1::End::Value end);
@@ -48,9 +61,9 @@ std::string TimeText(const google::protobuf::Timestamp& time);
 absl::Time ToTime(const google::protobuf::Timestamp& time);
 
 // What a person needs to know of an execution that did not pass, as label and value:
-// reason, blame, agent, message, what was asserted, expected and actual (of at most
-// `assertions_most` that did not pass), timings, warnings, and the curl line that
-// repeats the request. Not escaped.
+// the policy that made it a failure, message, what was asserted, expected and actual (of
+// at most `assertions_most` that did not pass), all attempts if there were several,
+// timings, warnings, and the curl line that repeats the request. Not escaped.
 struct Detail {
   std::string label;
   std::string value;

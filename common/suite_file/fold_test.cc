@@ -10,6 +10,7 @@
 #include "common/policy/judge.h"
 #include "common/policy/limits.h"
 #include "common/policy/units.h"
+#include "common/policy/validate.h"
 #include "common/suite_file/check.h"
 
 namespace picket {
@@ -35,7 +36,8 @@ absl::Duration DurationOf(const YamlNode* node, absl::Duration fallback) {
 }
 
 // `defaults` is null where defaults.retry may not reach.
-void FoldRetry(const YamlNode* own, const YamlNode* defaults, int retries, v1::Retry& retry) {
+void FoldRetry(SuiteContext& context, const YamlNode* own, const YamlNode* defaults, int retries,
+               v1::Retry& retry) {
   const YamlNode* attempts = Get(own, "attempts");
   if (attempts != nullptr) {
     retry.set_attempts(static_cast<uint32_t>(IntegerOf(*attempts)));
@@ -66,6 +68,10 @@ void FoldRetry(const YamlNode* own, const YamlNode* defaults, int retries, v1::R
       retry.add_where(word->text == "same_agent"      ? v1::Retry::SAME_AGENT
                       : word->text == "same_location" ? v1::Retry::SAME_LOCATION
                                                       : v1::Retry::ANYWHERE);
+      if (retry.where_size() > 1 && retry.where(retry.where_size() - 2) == v1::Retry::ANYWHERE) {
+        context.Error(*word, "where: nothing may follow anywhere: a probe never decides, so "
+                             "the execution was decided before it");
+      }
     }
   } else {
     retry.add_where(v1::Retry::SAME_AGENT);
@@ -303,6 +309,11 @@ v1::Test FoldTest(SuiteContext& context, const SuiteParts& suite, YamlNode& node
   }
   if (const YamlNode* must_fail = Get(&node, "must_fail")) {
     FoldMustFail(*must_fail, *test.mutable_must_fail());
+    const YamlNode* expect = Get(&node, "expect");
+    if (expect != nullptr && !expect->list.empty() && NeverJudges(test.must_fail())) {
+      context.Error(*expect, "expect is never judged where must_fail names only reasons other "
+                             "than assertion; leave it out");
+    }
   }
   SetDuration(DurationOf(First({&node, defaults}, "timeout"), limits.timeout_default),
               *test.mutable_timeout());
@@ -348,7 +359,7 @@ v1::Test FoldTest(SuiteContext& context, const SuiteParts& suite, YamlNode& node
       &node, "repeatable",
       std::all_of(test.steps().begin(), test.steps().end(),
                   [](const v1::Step& step) { return IsSafeMethod(step.http().method()); })));
-  FoldRetry(Get(&node, "retry"), test.repeatable() ? Get(defaults, "retry") : nullptr,
+  FoldRetry(context, Get(&node, "retry"), test.repeatable() ? Get(defaults, "retry") : nullptr,
             test.repeatable() ? context.options().retries : -1, *test.mutable_retry());
   return test;
 }

@@ -30,7 +30,7 @@ bool CoordinatorImpl::Read(absl::AnyInvocable<void()> job) {
   return readers_->Submit(std::move(job));
 }
 
-bool CoordinatorImpl::Ready() { return loaded_ && store_ok_; }
+bool CoordinatorImpl::Ready() { return loaded_ && write_ok_ && read_ok_; }
 
 std::string CoordinatorImpl::ProbesText() { return probes_.Text(StoreNow()); }
 

@@ -22,6 +22,7 @@
 #include "common/base/clock.h"
 #include "coordinator/store/store.h"
 #include "picket/v1/agent_service.pb.h"
+#include "picket/v1/plan_service.pb.h"
 #include "picket/v1/run_service.pb.h"
 
 namespace picket {
@@ -61,6 +62,7 @@ class Coordinator {
   virtual ~Coordinator() = default;
 
   virtual void CreateRun(v1::CreateRunRequest request, Callback<v1::CreateRunResponse> done) = 0;
+  virtual void EstimateRun(v1::EstimateRunRequest request, Callback<v1::PlanEstimate> done) = 0;
   virtual void GetRun(v1::GetRunRequest request, Callback<v1::Run> done) = 0;
   virtual void ListRuns(v1::ListRunsRequest request, Callback<v1::ListRunsResponse> done) = 0;
   virtual void CancelRun(v1::CancelRunRequest request, Callback<v1::Run> done) = 0;

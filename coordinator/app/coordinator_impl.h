@@ -39,6 +39,7 @@ class CoordinatorImpl final : public Coordinator {
   ~CoordinatorImpl() override;
 
   void CreateRun(v1::CreateRunRequest request, Callback<v1::CreateRunResponse> done) override;
+  void EstimateRun(v1::EstimateRunRequest request, Callback<v1::PlanEstimate> done) override;
   void GetRun(v1::GetRunRequest request, Callback<v1::Run> done) override;
   void ListRuns(v1::ListRunsRequest request, Callback<v1::ListRunsResponse> done) override;
   void CancelRun(v1::CancelRunRequest request, Callback<v1::Run> done) override;
@@ -64,6 +65,8 @@ class CoordinatorImpl final : public Coordinator {
   // What is known of a run's failures here.
   struct Failures {
     std::vector<v1::Execution> first;  // at most Limits::watch_failures
+    // Other attempts of theirs, or ends elsewhere, belong to what is told of them at the end.
+    bool partial = false;
     bool loading = false;
     absl::Duration loaded = -absl::InfiniteDuration();
   };
@@ -106,6 +109,7 @@ class CoordinatorImpl final : public Coordinator {
   void Lookup(const v1::LeaseId& id);      // on the loop
 
   // ---- creating.cc: on a reader ----
+  absl::StatusOr<RunPlanned> Plan(v1::CreateRunRequest request, Fleet fleet, absl::Time now);
   void PlanAndAdmit(v1::CreateRunRequest request, Fleet fleet, absl::Time now,
                     Callback<v1::CreateRunResponse> done);
 
@@ -125,7 +129,8 @@ class CoordinatorImpl final : public Coordinator {
   CoordinatorMetrics metrics_;
   Queries queries_;
   std::atomic<bool> loaded_ = false;    // the active runs are in memory
-  std::atomic<bool> store_ok_ = true;   // the last commit or poll went well
+  std::atomic<bool> write_ok_ = true;   // the last commit went well
+  std::atomic<bool> read_ok_ = true;    // the last poll went well
   std::atomic<PeerId> next_peer_ = 1;
   std::atomic<int64_t> store_offset_us_ = 0;  // store's clock minus our monotonic one
   std::atomic<bool> hinted_ = false;
@@ -150,6 +155,7 @@ class CoordinatorImpl final : public Coordinator {
   uint64_t poll_wanted_ = 0;
   std::set<std::string> reload_;
   absl::Duration polled_ = -absl::InfiniteDuration();
+  absl::Duration poll_not_before_ = -absl::InfiniteDuration();
   absl::Duration snapped_ = -absl::InfiniteDuration();
   absl::Duration pruned_;
   bool pruning_ = false;

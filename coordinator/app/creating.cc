@@ -1,13 +1,19 @@
 // How a run is created: checked, planned and packed on a reader, then admitted.
 
+#include <algorithm>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/base/ids.h"
 #include "common/base/log.h"
+#include "common/base/status_macros.h"
+#include "common/policy/limits.h"
+#include "common/policy/regression.h"
 #include "common/policy/sha256.h"
 #include "common/policy/validate.h"
 #include "coordinator/app/coordinator_impl.h"
+#include "coordinator/core/history.h"
 #include "google/protobuf/io/coded_stream.h"
 #include "google/protobuf/io/zero_copy_stream_impl_lite.h"
 
@@ -41,6 +47,48 @@ std::vector<Store::DurationKey> KeysOf(const v1::RunSpec& spec) {
     }
   }
   return keys;
+}
+
+// What the run's regression gates compare with, into its tests: frozen here, so that every
+// agent and every attempt of the run compares with the same.
+absl::Status LoadPastTimes(Store& store, const std::string& project, v1::RunSpec& spec) {
+  size_t gated = 0;
+  for (v1::Suite& suite : *spec.mutable_suites()) {
+    for (v1::Test& test : *suite.mutable_tests()) {
+      test.clear_past_times();
+      size_t longest = 0;
+      for (const RegressionGate& gate : RegressionGates(test)) {
+        longest = std::max<size_t>(longest, gate.rule.over);
+      }
+      if (longest == 0) continue;
+      gated += static_cast<size_t>(test.locations_size());
+      if (gated > DefaultLimits().regression_gates_per_run) {
+        return absl::ResourceExhaustedError(
+            absl::StrCat("the run has more than ", DefaultLimits().regression_gates_per_run,
+                         " tests x locations with a regression gate"));
+      }
+      const size_t rows = test.has_for_each() ? static_cast<size_t>(test.for_each().rows_size()) : 1;
+      std::vector<std::string> ids = {test.id()};
+      ids.insert(ids.end(), test.renamed_from().begin(), test.renamed_from().end());
+      for (const std::string& location : test.locations()) {
+        std::vector<HistoryRow> found;
+        for (const std::string& id : ids) {
+          ABSL_ASSIGN_OR_RETURN(std::vector<HistoryRow> more,
+                                store.LoadHistory(project, {suite.name(), id, location},
+                                                  spec.baseline(), longest * rows));
+          found.insert(found.end(), std::make_move_iterator(more.begin()),
+                       std::make_move_iterator(more.end()));
+        }
+        if (ids.size() > 1) {
+          std::stable_sort(found.begin(), found.end(), [](const HistoryRow& a, const HistoryRow& b) {
+            return a.time > b.time;
+          });
+        }
+        AddPastTimes(location, found, test);
+      }
+    }
+  }
+  return absl::OkStatus();
 }
 
 absl::Status Validate(const v1::CreateRunRequest& request) {
@@ -79,12 +127,32 @@ void CoordinatorImpl::CreateRun(v1::CreateRunRequest request,
   if (!posted) refuse("the coordinator is stopping or has too much to do; try again");
 }
 
-void CoordinatorImpl::PlanAndAdmit(v1::CreateRunRequest request, Fleet fleet, absl::Time now,
-                                   Callback<v1::CreateRunResponse> done) {
-  if (absl::Status status = Validate(request); !status.ok()) {
-    done(std::move(status));
-    return;
-  }
+void CoordinatorImpl::EstimateRun(v1::EstimateRunRequest request,
+                                  Callback<v1::PlanEstimate> done) {
+  auto shared = std::make_shared<Callback<v1::PlanEstimate>>(std::move(done));
+  auto held = std::make_shared<v1::CreateRunRequest>();
+  held->set_project(std::move(*request.mutable_project()));
+  held->mutable_spec()->Swap(request.mutable_spec());
+  const auto busy = [shared] {
+    (*shared)(absl::UnavailableError(
+        "the coordinator is stopping or has too much to do; try again"));
+  };
+  const bool posted = PostJob([this, held, shared, busy] {
+    if (!Read([this, held, shared, fleet = core_->LiveFleet(), now = StoreNow()]() mutable {
+          absl::Status valid = ValidateRunSpec(held->spec());
+          if (!valid.ok()) return (*shared)(std::move(valid));
+          absl::StatusOr<RunPlanned> planned = Plan(std::move(*held), std::move(fleet), now);
+          if (!planned.ok()) return (*shared)(planned.status());
+          (*shared)(std::move(planned->estimate));
+        })) {
+      busy();
+    }
+  });
+  if (!posted) busy();
+}
+
+absl::StatusOr<RunPlanned> CoordinatorImpl::Plan(v1::CreateRunRequest request, Fleet fleet,
+                                                 absl::Time now) {
   PlanRequest plan;
   {
     Random random = Random::FromSystem();
@@ -95,18 +163,22 @@ void CoordinatorImpl::PlanAndAdmit(v1::CreateRunRequest request, Fleet fleet, ab
   plan.spec_digest = DigestOf(request.spec());
   const std::vector<Store::DurationKey> keys = KeysOf(request.spec());
   if (!keys.empty()) {
-    absl::StatusOr<std::vector<uint32_t>> durations =
-        store_->ExpectedDurations(plan.project, keys);
-    if (!durations.ok()) {
-      done(durations.status());
-      return;
-    }
-    plan.durations = *std::move(durations);
+    ABSL_ASSIGN_OR_RETURN(plan.durations, store_->ExpectedDurations(plan.project, keys));
   }
   plan.spec = std::move(*request.mutable_spec());
+  ABSL_RETURN_IF_ERROR(LoadPastTimes(*store_, plan.project, plan.spec));
   plan.fleet = std::move(fleet);
   plan.now = now;
-  absl::StatusOr<RunPlanned> planned = PlanRun(std::move(plan));
+  return PlanRun(std::move(plan));
+}
+
+void CoordinatorImpl::PlanAndAdmit(v1::CreateRunRequest request, Fleet fleet, absl::Time now,
+                                   Callback<v1::CreateRunResponse> done) {
+  if (absl::Status status = Validate(request); !status.ok()) {
+    done(std::move(status));
+    return;
+  }
+  absl::StatusOr<RunPlanned> planned = Plan(std::move(request), std::move(fleet), now);
   if (!planned.ok()) {
     done(planned.status());
     return;

@@ -25,6 +25,7 @@ struct AppLimits {
   size_t commit_pace_results = 16;
   absl::Duration commit_pace = absl::Milliseconds(4);
   absl::Duration prune_interval = absl::Minutes(1);
+  absl::Duration first_prune = absl::Seconds(5);  // after the start
   size_t prune_rows = 10'000;          // of one transaction
   size_t poll_shards = 10'000;         // changed shards of one run in one poll
   size_t probe_series = 10'000;

@@ -18,7 +18,7 @@ CoordinatorImpl::CoordinatorImpl(CoordinatorOptions options, Store* store, Clock
       probes_(limits_.probe_series, limits_.probe_age),
       metrics_(metrics),
       queries_(store),
-      pruned_(clock->Monotonic()),
+      pruned_(clock->Monotonic() + limits_.first_prune - limits_.prune_interval),
       readers_(std::make_unique<ReaderPool>(limits_.readers, limits_.reader_queue)) {
   // What is active is loaded before anybody is served; when the store does not answer,
   // the loop goes on trying.
@@ -86,7 +86,8 @@ absl::Duration CoordinatorImpl::TimeToWait() {
     wait = std::min(wait, polled_ + options_.poll_interval - now);
   }
   if (poll_wanted_ != 0 || !reload_.empty()) {
-    wait = std::min(wait, polling_ ? absl::Seconds(1) : absl::Milliseconds(1));
+    wait = std::min(wait, polling_ ? absl::Seconds(1)
+                                   : std::max(absl::Milliseconds(1), poll_not_before_ - now));
   }
   if (!unattached_.empty()) wait = std::min(wait, options_.poll_interval);
   return std::max(wait, absl::ZeroDuration());
@@ -123,7 +124,7 @@ void CoordinatorImpl::OnCommit(StoreThread::Done done) {
   store_busy_ = false;
   metrics_.CountCommit(done.finished - done.started, done.result.ok(), done.proposals.size());
   if (!done.result.ok()) {
-    store_ok_ = false;
+    write_ok_ = false;
     const absl::Duration wait = backoff_.Next(random_);
     commit_not_before_ = clock_->Monotonic() + wait;
     Log(LogLevel::kError, "the store cannot be written; nothing is acknowledged",
@@ -132,8 +133,8 @@ void CoordinatorImpl::OnCommit(StoreThread::Done done) {
     Tell(core_->Apply(StoreNow(), event::StoreFailed{.proposals = std::move(done.proposals)}));
     return;
   }
-  if (!store_ok_) Log(LogLevel::kInfo, "the store can be written again");
-  store_ok_ = true;
+  if (!write_ok_) Log(LogLevel::kInfo, "the store can be written again");
+  write_ok_ = true;
   backoff_.Reset();
   store_offset_us_ =
       absl::ToUnixMicros(done.result->now) - absl::ToInt64Microseconds(done.started);

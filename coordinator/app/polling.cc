@@ -17,6 +17,7 @@ void CoordinatorImpl::MaybePoll() {
   const bool hinted = hinted_.exchange(false);
   if (!due && !hinted && poll_wanted_ == 0 && reload_.empty()) return;
   if (!loaded_ && now - polled_ < options_.poll_interval) return;
+  if (now < poll_not_before_) return;
   PollRequest request;
   request.generation = std::exchange(poll_wanted_, 0);
   request.reload = std::exchange(reload_, {});
@@ -31,18 +32,20 @@ void CoordinatorImpl::MaybePoll() {
 // On a reader.
 void CoordinatorImpl::Poll(PollRequest request) {
   const absl::Status status = PollStore(request);
-  if (!status.ok()) {
+  if (!status.ok() && read_ok_) {
     Log(LogLevel::kWarning, "the store cannot be read", {{"status", status.ToString()}});
   }
   mailbox_.PostAlways(Mailbox::Job([this, request = std::move(request), status] {
     polling_ = false;
     if (!status.ok()) {
-      store_ok_ = false;
+      read_ok_ = false;
+      poll_not_before_ = clock_->Monotonic() + options_.poll_interval;
       poll_wanted_ = std::max(poll_wanted_, request.generation);
       reload_.insert(request.reload.begin(), request.reload.end());
       return;
     }
-    if (!loaded_) store_ok_ = true;
+    if (!read_ok_) Log(LogLevel::kInfo, "the store can be read again");
+    read_ok_ = true;
     loaded_ = true;
     if (request.generation != 0) {
       Tell(core_->Apply(StoreNow(), event::Polled{.generation = request.generation}));
@@ -87,7 +90,8 @@ absl::Status CoordinatorImpl::PollStore(const PollRequest& request) {
       ABSL_RETURN_IF_ERROR(LoadRun(row));
       continue;
     }
-    event::ShardsLoaded loaded{.run_id = id, .shards = {}, .leases = {}};
+    event::ShardsLoaded loaded{
+        .run_id = id, .known = known->second, .shards = {}, .leases = {}};
     ABSL_ASSIGN_OR_RETURN(loaded.shards,
                           store_->LoadChangedShards(id, known->second, limits_.poll_shards));
     if (loaded.shards.empty() && !request.reload.contains(id)) continue;

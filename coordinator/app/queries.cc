@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/status_macros.h"
+#include "common/policy/blame.h"
 #include "common/policy/limits.h"
 #include "coordinator/app/limits.h"
 #include "coordinator/app/page_token.h"
@@ -27,6 +28,28 @@ bool SameAttempt(const v1::Attempt& a, const v1::Attempt& b) {
          a.start_time().nanos() == b.start_time().nanos();
 }
 
+v1::FailureReason::Value LastFailure(const v1::Execution& execution) {
+  v1::FailureReason::Value reason = v1::FailureReason::none;
+  for (const v1::Attempt& attempt : execution.attempts()) {
+    if (!attempt.probe() && attempt.outcome() == v1::Outcome::FAILED) reason = attempt.reason();
+  }
+  return reason;
+}
+
+v1::Blame::Value BlameFor(const PlanShape& shape, const std::vector<EndByte>& ends, bool local,
+                          const v1::Execution& execution) {
+  const Position at = shape.At(execution.execution());
+  const TestShape& test = shape.tests()[at.test];
+  BlameEvidence evidence{.execution = &execution, .others = {}, .local = local};
+  if (execution.end() == v1::End::FAILED) {
+    for (uint32_t other = 0; other < test.locations.size(); ++other) {
+      if (other == at.location) continue;
+      evidence.others.push_back({test.locations[other], EndOf(ends[test.Number(other, at.row)])});
+    }
+  }
+  return BlameOf(evidence);
+}
+
 }  // namespace
 
 void AddResult(const ResultRow& row, bool full, v1::Execution& execution) {
@@ -43,7 +66,10 @@ void AddResult(const ResultRow& row, bool full, v1::Execution& execution) {
       added.clear_evidence();
     }
   }
-  if (!row.late && execution.end() != v1::End::PASSED) execution.set_reason(row.result.reason());
+  if (row.late || execution.end() == v1::End::PASSED) return;
+  if (!row.result.attempts().empty() && row.result.attempts(0).probe()) return;
+  const bool passed = row.deciding && row.result.outcome() == v1::Outcome::PASSED;
+  execution.set_reason(passed ? LastFailure(execution) : row.result.reason());
 }
 
 absl::StatusOr<std::shared_ptr<const Queries::Snapshot>> Queries::Load(
@@ -60,6 +86,8 @@ absl::StatusOr<std::shared_ptr<const Queries::Snapshot>> Queries::Load(
   }
   auto snapshot = std::make_shared<Snapshot>();
   snapshot->run_id = run_id;
+  snapshot->sealed = sealed;
+  snapshot->local = run.run.local();
   if (plan == nullptr) {
     ABSL_ASSIGN_OR_RETURN(const std::vector<TestRow> tests,
                           store_->LoadTests(run_id, DataRows::kSkip));
@@ -106,6 +134,11 @@ absl::StatusOr<std::vector<v1::Execution>> Queries::Read(const Snapshot& snapsho
     }
     i = last + 1;
   }
+  if (!snapshot.sealed) return described;
+  for (v1::Execution& execution : described) {
+    execution.set_blame(
+        BlameFor(snapshot.plan->shape, snapshot.ends, snapshot.local, execution));
+  }
   return described;
 }
 
@@ -120,10 +153,10 @@ absl::StatusOr<v1::ListExecutionsResponse> Queries::ListExecutions(
   uint32_t next = first;
   for (; next < snapshot->ends.size() && page.size() < most; ++next) {
     const v1::End::Value end = EndOf(snapshot->ends[next]);
-    if (request.only_failures() && (end == v1::End::PASSED || end == v1::End::SKIPPED ||
-                                    end == v1::End::UNDECIDED)) {
-      continue;
-    }
+    const bool good = end == v1::End::PASSED || end == v1::End::SKIPPED ||
+                      end == v1::End::UNDECIDED;
+    const bool flaky = request.or_flaky() && IsFlaky(snapshot->ends[next]);
+    if (request.only_failures() && good && !flaky) continue;
     page.push_back(next);
   }
   ABSL_ASSIGN_OR_RETURN(

@@ -46,6 +46,8 @@ class Queries {
     std::string run_id;
     std::shared_ptr<const RunPlan> plan;
     std::vector<EndByte> ends;
+    bool sealed = false;
+    bool local = false;
   };
   absl::StatusOr<std::shared_ptr<const Snapshot>> Load(const RunRow& run,
                                                        std::shared_ptr<const RunPlan> plan);
@@ -60,7 +62,8 @@ class Queries {
 };
 
 // Adds what a stored result says to its execution. Late ones, and repetitions of an
-// attempt, go apart. `full`: with assertions and steps.
+// attempt, go apart. The reason is that of what decided; of a pass that its policy counts
+// as a failure, that of the attempt that failed. `full`: with assertions and steps.
 void AddResult(const ResultRow& row, bool full, v1::Execution& execution);
 
 }  // namespace picket

@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/policy/blame.h"
 #include "coordinator/app/coordinator_impl.h"
 
 namespace picket {
@@ -108,7 +109,8 @@ void CoordinatorImpl::TellSealed(SealedRun& sealed) {
   const v1::Ledger& ledger = sealed.row.run.ledger();
   const uint32_t count = ledger.failed() + ledger.inconclusive();
   if (watches_.Watched(run_id)) {
-    if (sealed.exact && known == std::min<size_t>(count, DefaultLimits().watch_failures)) {
+    if (sealed.exact && known == std::min<size_t>(count, DefaultLimits().watch_failures) &&
+        (known == 0 || !failures->second.partial)) {
       v1::WatchRunResponse state;
       *state.mutable_run() = sealed.row.run;
       for (v1::LocationProgress& location : sealed.locations) {
@@ -116,7 +118,9 @@ void CoordinatorImpl::TellSealed(SealedRun& sealed) {
       }
       state.set_failure_count(count);
       if (known > 0) {
+        const bool local = sealed.row.run.local();
         for (v1::Execution& execution : failures->second.first) {
+          execution.set_blame(BlameOf({.execution = &execution, .others = {}, .local = local}));
           *state.add_failures() = std::move(execution);
         }
       }
@@ -166,6 +170,8 @@ void CoordinatorImpl::KeepResults(const StoredResults& stored) {
                                   stored.plan->shape.tests()[at.test].policy);
     if (EndOf(end) == v1::End::PASSED) continue;
     if (failures == nullptr) failures = &failures_[stored.plan->run_id];
+    const TestShape& shape = stored.plan->shape.tests()[at.test];
+    failures->partial |= shape.locations.size() > 1 || row.result.attempts(0).number() > 1;
     if (failures->first.size() >= DefaultLimits().watch_failures) continue;
     v1::Execution execution = DescribeExecution(*stored.plan, row.execution, end);
     AddResult(row, /*full=*/false, execution);

@@ -270,15 +270,17 @@ void Core::OnReturn(Session& session, const v1::LeaseReturn& lease_return, Effec
   LetGo(*run, id.shard(), *lease, positions, /*given_back=*/true);
 }
 
-// The agent does not hold these any more. What is marked as started changes its mark
-// first, in the store.
+// The agent does not hold these any more. What is marked as started, or is a probe that may
+// have been, changes its mark first, in the store.
 void Core::LetGo(RunState& run, uint32_t index, Lease& lease,
                  const std::vector<uint32_t>& positions, bool given_back) {
   Shard& shard = run.shard(index);
   Unheld unheld{.epoch = lease.row.epoch, .positions = {}, .given_back = given_back};
   for (uint32_t position : positions) {
     const auto mark = shard.row.marks.find(position);
-    if (lease.left[position] && mark != shard.row.marks.end() && mark->second.started) {
+    const bool started = lease.probe ? !given_back
+                                     : mark != shard.row.marks.end() && mark->second.started;
+    if (lease.left[position] && started) {
       unheld.positions.push_back(position);
     } else {
       lease.left[position] = false;
@@ -336,7 +338,11 @@ void Core::On(event::AgentsLoaded& e, Effects& out) {
 void Core::TakeAgentRow(const AgentRow& row, Effects& out) {
   const std::string& instance = row.agent.instance();
   AgentRow& known = agents_[instance];
-  if (!known.agent.instance().empty() && row.renewed < known.renewed) return;
+  // Whoever gave it up had not heard of it for a lease time. What is older than that was
+  // read before it came back.
+  const absl::Duration behind = row.agent.state() == v1::Agent::GONE ? options_.lease_time
+                                                                     : absl::ZeroDuration();
+  if (!known.agent.instance().empty() && row.renewed + behind < known.renewed) return;
   known = row;
   fleet_stale_ = true;
   Session* session = SessionOf(instance);

@@ -161,7 +161,7 @@ std::vector<Core::Straggler> Core::StragglersAt(const std::string& location) {
       const Shard& shard = run->shard(i);
       if (shard.stale || shard.leases.empty() || shard.row.location != location) continue;
       for (const Lease& lease : shard.leases) {
-        if (lease.row.isolated || lease.recalled || lease.remaining == 0 ||
+        if (lease.row.isolated || lease.probe || lease.recalled || lease.remaining == 0 ||
             now_ - lease.granted < kYoung) {
           continue;
         }
@@ -196,6 +196,10 @@ void Core::SplitFor(Session& idle, std::vector<Straggler>& stragglers, Effects& 
     for (uint32_t position : lease->row.positions) {
       if (!lease->left[position] || shard.holders[position] != 1) continue;
       const uint32_t execution = shard.row.executions[position];
+      const auto mark = shard.row.marks.find(position);
+      if (mark != shard.row.marks.end() && mark->second.avoid_instance == idle.instance()) {
+        continue;  // it is being tried elsewhere than there
+      }
       if (run.TestOf(execution).repeatable && MayRun(run, idle, execution)) {
         rest.push_back(position);
       }

@@ -162,6 +162,7 @@ void Core::Done(WriteShard& write, Flight& flight, Outcome& outcome, Effects& ou
         run->TakeRow(index, std::move(outcome.shard.front()), now_);
       }
       shard.stale = true;
+      shard.stale_rev = shard.row.rev;
       out.reload.push_back(run_id);
     }
     return;
@@ -186,7 +187,7 @@ void Core::Done(WriteShard& write, Flight& flight, Outcome& outcome, Effects& ou
       for (uint32_t position : unheld.positions) lease->left[position] = false;
     }
     for (uint32_t epoch : write.end_epochs) run->EndLease(index, epoch);
-    for (const LeaseRow& lease : write.grant) run->AddLease(index, lease, now_).told = true;
+    for (const LeaseRow& lease : write.grant) run->AddLease(index, lease, now_);
     if (write.shard.rev > shard.row.rev) {
       run->TakeRow(index, std::move(write.shard), now_);
     } else {
@@ -201,7 +202,9 @@ void Core::Done(WriteShard& write, Flight& flight, Outcome& outcome, Effects& ou
       SetTimestamp(now_, run->row().run.mutable_start_time());
     }
     for (size_t i = 0; i < write.grant.size(); ++i) {
-      SendGrant(*run, write.grant[i], flight.grantees[i], out);
+      Lease* lease = shard.FindLease(write.grant[i].epoch);
+      const bool sent = SendGrant(*run, write.grant[i], flight.grantees[i], out);
+      if (lease != nullptr) lease->told = sent;
     }
     for (const StartRequest& start : flight.accepted) {
       Send send{.peer = start.peer, .message = {}};
@@ -279,7 +282,6 @@ void Core::Done(EndRun& end, Flight& flight, Outcome& outcome, Effects& out) {
 void Core::Done(PutAgent& put, Flight& flight, Outcome& outcome, Effects& out) {
   const std::string instance = put.agent.agent.instance();
   if (outcome.committed) {
-    put.agent.renewed = now_;
     agents_[instance] = put.agent;
     fleet_stale_ = true;
     for (AgentRow& other : outcome.agent) {
@@ -384,7 +386,8 @@ void Core::Done(ExpireAgent& expire, Flight&, Outcome& outcome, Effects& out) {
 }
 
 void Core::Done(RenewAgents& renew, Flight&, Outcome& outcome, Effects&) {
-  if (!outcome.committed) return;
+  // Where others write too, their word may be that it is gone: the next poll tells.
+  if (!outcome.committed || !options_.exclusive) return;
   for (const std::string& instance : renew.instances) {
     const auto it = agents_.find(instance);
     if (it != agents_.end()) it->second.renewed = std::max(it->second.renewed, now_);

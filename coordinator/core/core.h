@@ -171,10 +171,23 @@ class Core {
   void DraftStart(RunState& run, Shard& shard, const StartRequest& start, WriteShard& write,
                   Flight& flight);
   void DraftEnds(RunState& run, Shard& shard, bool unassign, WriteShard& write, Flight& flight);
+
+  // probe.cc
+  void DraftProbe(RunState& run, Shard& shard, Incoming incoming, WriteShard& write,
+                  Flight& flight);
+  void AwaitProbe(RunState& run, uint32_t execution, absl::Time from, EndByte& end, Mark& mark);
+  void AfterProbe(RunState& run, const Shard& shard, uint32_t position, const std::string& location,
+                  const v1::Attempt* attempt, WriteShard& write);
+  void DraftProbesGivenUp(WriteShard& write);
+  bool MayProbeElsewhere(const RunState& run, uint32_t execution, const Mark& mark) const;
+  void GrantProbes(Drafts& drafts);
+  void GrantProbesOf(RunState& run, uint32_t shard, Drafts& drafts);
+  Session* Prober(const RunState& run, uint32_t execution, const Mark& mark, Drafts& drafts);
+  bool HasRoomForProbe(const Session& session, Drafts& drafts) const;
   void EndWithout(RunState& run, uint32_t position, v1::FailureReason::Value reason,
                   absl::string_view message, const Shard& shard, WriteShard& write);
-  void RememberDuration(RunState& run, const Position& at, const ResultRow& row,
-                        const std::string& location, WriteShard& write);
+  void RememberDuration(RunState& run, const ResultRow& row, const std::string& location,
+                        WriteShard& write);
   Flight& Propose(Proposal proposal, Effects& out);
 
   // grants.cc
@@ -190,7 +203,8 @@ class Core {
                      Drafts& drafts);
   void AddGrant(RunState& run, uint32_t shard, Session& session, std::vector<uint32_t> positions,
                 bool isolated, Drafts& drafts);
-  void SendGrant(RunState& run, const LeaseRow& lease, PeerId peer, Effects& out);
+  // False when its agent has no session here: it will not name the lease in its next Hello.
+  bool SendGrant(RunState& run, const LeaseRow& lease, PeerId peer, Effects& out);
 
   // commit.cc
   void On(event::Committed& e, Effects& out);

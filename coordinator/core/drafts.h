@@ -25,6 +25,7 @@ struct Core::Drafts {
   // Executions given to an instance in this batch.
   std::map<std::string, uint32_t> granted;
   std::map<std::string, uint32_t> isolated;
+  std::map<std::string, uint32_t> probes;
 
   // The shard's draft, begun if there is none.
   Entry& Of(RunState& run, uint32_t shard);

@@ -38,6 +38,8 @@ struct RunLoaded {
 // Shards that others wrote, and all live leases of the run, read after them.
 struct ShardsLoaded {
   std::string run_id;
+  // KnownRevs when it was asked for: rows that are not among `shards` were still at these.
+  std::vector<uint64_t> known;
   std::vector<ShardRow> shards;
   std::vector<LeaseRow> leases;
 };

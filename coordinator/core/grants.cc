@@ -70,6 +70,7 @@ void Core::GrantAll(Drafts& drafts) {
       if (!location.ready.empty()) locations.insert(name);
     }
   }
+  GrantProbes(drafts);  // few, and somebody's verdict waits for them
   for (const std::string& location : locations) GrantAt(location, drafts);
   GrantSplits(drafts);
 }
@@ -193,7 +194,12 @@ std::vector<uint32_t> Core::PickPositions(RunState& run, const Shard& shard,
     if (!any_type && !MayRun(run, session, shard.row.executions[p])) continue;
     if (mark != shard.row.marks.end() && mark->first == p) {
       if (!MayLease(mark->second, now_)) continue;
-      if (others && mark->second.avoid_instance == session.instance()) continue;
+      // Another agent of the place is to try it; one that lives and takes nothing is not
+      // waited for.
+      if (others && mark->second.avoid_instance == session.instance() &&
+          now_ < mark->second.not_before + DefaultLimits().elsewhere_patience) {
+        continue;
+      }
       if (RunsAlone(mark->second)) {
         if (alone_now || !positions.empty()) continue;
         isolated = true;
@@ -277,9 +283,12 @@ void Core::GrantSplits(Drafts& drafts) {
   splits_.clear();
 }
 
-void Core::SendGrant(RunState& run, const LeaseRow& lease, PeerId peer, Effects& out) {
+bool Core::SendGrant(RunState& run, const LeaseRow& lease, PeerId peer, Effects& out) {
   Session* session = FindSession(peer);
-  if (session == nullptr || session->instance() != lease.instance) return;
+  // In the same batch a newer stream of the agent may have taken that one's place.
+  if (session == nullptr) session = SessionOf(lease.instance);
+  if (session == nullptr || session->instance() != lease.instance) return false;
+  peer = session->peer;
   const Shard& shard = run.shard(lease.shard);
   const RunPlan& plan = *run.plan();
   Send send{.peer = peer, .message = {}};
@@ -313,7 +322,9 @@ void Core::SendGrant(RunState& run, const LeaseRow& lease, PeerId peer, Effects&
     leased.set_execution(execution);
     leased.set_digest(test.digest);
     if (plan.shape.tests()[at.test].has_rows) *leased.mutable_row() = test.rows.At(at.row);
-    leased.set_ask_before_start(!test.repeatable);
+    leased.set_probe(lease.location != shard.row.location);
+    // A probe is made once whatever happens, so nobody need be asked.
+    leased.set_ask_before_start(!test.repeatable && !leased.probe());
     leased.set_expected_us(shard.row.expected_us);
     const auto mark = shard.row.marks.find(position);
     if (mark != shard.row.marks.end()) {
@@ -322,6 +333,7 @@ void Core::SendGrant(RunState& run, const LeaseRow& lease, PeerId peer, Effects&
     }
   }
   out.sends.push_back(std::move(send));
+  return true;
 }
 
 }  // namespace picket

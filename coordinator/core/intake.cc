@@ -20,7 +20,11 @@ std::string Reject(const v1::ExecutionResult& result) {
     return absl::StrCat("it has more than ", limits.attempts_most, " attempts");
   }
   uint32_t number = 0;
+  if (result.attempts(0).probe() && result.attempts_size() > 1) return "a probe is one attempt";
   for (const v1::Attempt& attempt : result.attempts()) {
+    if (attempt.probe() && (attempt.number() == 0 || attempt.number() > limits.attempts_most)) {
+      return absl::StrCat("the probe has number ", attempt.number());
+    }
     if (!attempt.probe()) {
       if (attempt.number() <= number || attempt.number() > limits.attempts_most) {
         return absl::StrCat("the attempt after number ", number, " has number ",
@@ -167,12 +171,18 @@ void Core::TakeResult(RunState& run, const LeaseRow& lease, Incoming incoming, E
     DropResult(incoming.ack, run.id(), execution, "there is no such execution in its lease", out);
     return;
   }
+  // What it is follows from the lease, whatever the agent says.
+  const bool probe = lease.location != shard.row.location;
+  for (v1::Attempt& attempt : *incoming.row.result.mutable_attempts()) attempt.set_probe(probe);
   const std::string why = Reject(incoming.row.result);
   if (!why.empty()) {
     incoming.rejected = true;
     incoming.row.result.Clear();
     incoming.row.result.set_execution(execution);
-    incoming.row.result.add_attempts()->set_message(absl::StrCat("the result was refused: ", why));
+    v1::Attempt& attempt = *incoming.row.result.add_attempts();
+    attempt.set_probe(probe);
+    attempt.set_location(lease.location);
+    attempt.set_message(absl::StrCat("the result was refused: ", why));
   } else {
     Complete(lease, incoming.row);
   }

@@ -46,28 +46,31 @@ MergeOutcome MergeResult(const v1::Retry& retry, const v1::Policy& policy,
   FoldAttempts(mark.failed_before, result);
   const EndByte would = DecideEnd(result.outcome(), result.flaky(), policy);
   if (!news) {
-    return {Merge::kLate, end != kUndecided && EndOf(end) != EndOf(would)};
+    return {.merge = Merge::kLate,
+            .disagrees = end != kUndecided && EndOf(end) != EndOf(would)};
   }
   const v1::Attempt& last = result.attempts(result.attempts_size() - 1);
-  if (RetryWanted(retry, last, attempts) &&
-      RetryWhere(retry, attempts) != v1::Retry::ANYWHERE) {
+  const bool again = RetryWanted(retry, last, attempts);
+  const bool probe = again && RetryWhere(retry, attempts) == v1::Retry::ANYWHERE;
+  if (again && !probe) {
     mark.attempts = attempts;
     mark.failed_before |= AnyFailed(result);
     mark.started = false;
     mark.give_up = absl::InfiniteFuture();
     mark.avoid_instance = std::string(instance);
     mark.not_before = now + RetryDelay(retry, attempts);
-    return {Merge::kAgain, false};
+    return {.merge = Merge::kAgain};
   }
-  end = would;
+  end = MakeEnd(EndOf(would), IsFlaky(would), StillLearns(result));
   mark = Mark();
-  return {Merge::kDecided, false};
+  return {.merge = Merge::kDecided, .probe = probe};
 }
 
 EndByte JoinEnds(EndByte a, EndByte b) {
   if (EndOf(a) == v1::End::UNDECIDED) return b;
   if (EndOf(b) == v1::End::UNDECIDED) return a;
-  return std::max(a, b);
+  if (WithoutProbe(a) == WithoutProbe(b)) return std::min(a, b);
+  return std::max(WithoutProbe(a), WithoutProbe(b));
 }
 
 void AddLedger(const v1::Ledger& other, v1::Ledger& ledger) {
@@ -80,6 +83,7 @@ void AddLedger(const v1::Ledger& other, v1::Ledger& ledger) {
   ledger.set_expired(ledger.expired() + other.expired());
   ledger.set_unassigned(ledger.unassigned() + other.unassigned());
   ledger.set_flaky(ledger.flaky() + other.flaky());
+  ledger.set_learning(ledger.learning() + other.learning());
 }
 
 Loss LoseLease(bool repeatable, bool counted, absl::Time now, Mark& mark) {

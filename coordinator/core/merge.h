@@ -29,6 +29,8 @@ struct MergeOutcome {
   Merge merge = Merge::kLate;
   // Late, and it would have decided otherwise.
   bool disagrees = false;
+  // Decided, and `retry` asks for a probe elsewhere.
+  bool probe = false;
 };
 
 // Folds `result`, which came from `instance`, into its execution. Attempts are told
@@ -39,8 +41,8 @@ MergeOutcome MergeResult(const v1::Retry& retry, const v1::Policy& policy,
                          absl::string_view instance, absl::Time now, v1::ExecutionResult& result,
                          EndByte& end, Mark& mark);
 
-// Two views of one execution's end as one: undecided yields to decided. Of two
-// different decided bytes - which one store never holds - the greater.
+// Two views of one execution's end as one: undecided yields to decided, waiting for a
+// probe to not waiting. Of two different ends - which one store never holds - the greater.
 EndByte JoinEnds(EndByte a, EndByte b);
 
 // Sum of two ledgers over disjoint executions.

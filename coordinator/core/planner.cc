@@ -18,6 +18,8 @@ namespace {
 // Shards are cut so that each agent gets about this many of the size in hand.
 constexpr uint64_t kShardsPerAgent = 3;
 constexpr uint32_t kShardLeast = 8;
+// Of an agent that nobody has seen yet: its default.
+constexpr uint64_t kUsualCapacity = 100;
 // When nothing is known of any test.
 constexpr uint32_t kUnknownUs = 100'000;
 
@@ -84,7 +86,9 @@ class Cutter {
       return Us(a) > Us(b);
     });
     for (const Block& block : blocks) {
-      if (!block.skipped) work_ += uint64_t{Us(block)} * block.count;
+      if (block.skipped) continue;
+      work_ += uint64_t{Us(block)} * block.count;
+      longest_ = std::max<uint64_t>(longest_, Us(block));
     }
     const Block* last = nullptr;
     for (const Block& block : blocks) {
@@ -99,6 +103,8 @@ class Cutter {
   }
 
   uint64_t work() const { return work_; }
+  // The longest execution, microseconds.
+  uint64_t longest() const { return longest_; }
 
  private:
   uint32_t Us(const Block& block) const {
@@ -141,7 +147,8 @@ class Cutter {
   const uint32_t typical_us_;
   std::vector<ShardRow>& shards_;
   uint64_t work_ = 0;  // of the location, microseconds
-  uint64_t cut_ = 0;   // of it, in shards that are closed
+  uint64_t longest_ = 0;
+  uint64_t cut_ = 0;  // of it, in shards that are closed
   bool open_ = false;
   ShardRow shard_;
   uint64_t shard_work_ = 0;
@@ -212,19 +219,29 @@ RunRow DescribeRun(const PlanRequest& request, const PlanShape& shape) {
 
 uint64_t CeilDiv(uint64_t a, uint64_t b) { return b == 0 ? 0 : (a + b - 1) / b; }
 
-// Adds one location's share to the estimate.
-void Estimate(const std::string& location, uint64_t work_us, const Fleet& fleet,
-              absl::Duration deadline, v1::PlanEstimate& estimate, uint64_t& needed) {
+// Adds one location's share to the estimate. `expected`: agents that are to be there.
+void Estimate(const std::string& location, uint64_t work_us, uint64_t longest_us,
+              const Fleet& fleet, uint64_t expected, absl::Duration deadline,
+              v1::PlanEstimate& estimate, uint64_t& needed) {
   const auto it = fleet.find(location);
-  if (it == fleet.end() || it->second.agents == 0) {
+  FleetLocation at = it == fleet.end() ? FleetLocation() : it->second;
+  if (at.agents == 0) {
     estimate.add_locations_without_agents(location);
+    at = {.agents = 0, .capacity = 0};
+  }
+  if (expected > at.agents) {
+    // Those to come are like those that live.
+    const uint64_t each = at.agents == 0 ? kUsualCapacity : CeilDiv(at.capacity, at.agents);
+    at = {.agents = static_cast<uint32_t>(expected),
+          .capacity = static_cast<uint32_t>(each * expected)};
+  }
+  if (at.agents == 0) {
     ++needed;
     return;
   }
-  const FleetLocation& at = it->second;
   const uint64_t capacity = std::max<uint64_t>(1, at.capacity);
   estimate.set_agents(estimate.agents() + at.agents);
-  const uint64_t ms = CeilDiv(work_us, capacity * 1000);
+  const uint64_t ms = CeilDiv(std::max(CeilDiv(work_us, capacity), longest_us), 1000);
   estimate.set_expected_ms(
       static_cast<uint32_t>(std::max<uint64_t>(estimate.expected_ms(), ms)));
   const uint64_t deadline_us =
@@ -249,15 +266,17 @@ absl::StatusOr<RunPlanned> PlanRun(PlanRequest request) {
   const absl::Duration deadline =
       TimeOf(admit.run.run.deadline_time()) - TimeOf(admit.run.run.create_time());
   uint64_t needed = 0;
+  const uint64_t expected = CeilDiv(
+      std::min(request.spec.expect_agents(), kAgentsExpectedMost), blocks.size());  // of each
   for (auto& [location, list] : blocks) {
     const auto it = request.fleet.find(location);
     const uint64_t agents = std::max<uint64_t>(
-        {uint64_t{1}, it == request.fleet.end() ? 0 : it->second.agents,
-         CeilDiv(request.spec.expect_agents(), blocks.size())});
+        {uint64_t{1}, it == request.fleet.end() ? 0 : it->second.agents, expected});
     Cutter cutter(admit.run.run.run_id(), location, agents, typical_us, admit.shards);
     cutter.Cut(list);
     if (cutter.work() > 0) {
-      Estimate(location, cutter.work(), request.fleet, deadline, planned.estimate, needed);
+      Estimate(location, cutter.work(), cutter.longest(), request.fleet, expected, deadline,
+               planned.estimate, needed);
     }
   }
   if (!known) planned.estimate.clear_expected_ms();

@@ -52,6 +52,8 @@ struct RunPlanned {
 // ResourceExhausted past Limits::executions_per_run.
 absl::StatusOr<RunPlanned> PlanRun(PlanRequest request);
 
+// RunSpec.expect_agents counts up to this many.
+inline constexpr uint32_t kAgentsExpectedMost = 100'000;
 // Most executions of one shard: what one write of its row may cost.
 inline constexpr uint32_t kShardMost = 1000;
 

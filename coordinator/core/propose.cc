@@ -4,12 +4,25 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/policy/retry.h"
 #include "coordinator/core/core.h"
 #include "coordinator/core/drafts.h"
+#include "coordinator/core/history.h"
 #include "coordinator/core/merge.h"
 #include "coordinator/core/proto_time.h"
 
 namespace picket {
+
+namespace {
+
+// A draft that would change nothing but the row's rev, and make every other coordinator
+// read it.
+bool SaysNothing(const ShardRow& row, const WriteShard& write) {
+  return write.results.empty() && write.grant.empty() && write.end_epochs.empty() &&
+         write.shard.ends == row.ends && write.shard.marks == row.marks;
+}
+
+}  // namespace
 
 Core::Drafts::Entry& Core::Drafts::Of(RunState& run, uint32_t index) {
   const auto [it, fresh] = entries.try_emplace({run.id(), index});
@@ -54,12 +67,18 @@ void Core::On(event::StoreIdle&, Effects& out) {
     CheckEnds(*run);
     run->RefreshDue(now_);
     for (uint32_t index : run->TakeTouched()) {
+      const Shard& shard = run->shard(index);
+      if (shard.stale && (shard.inputs == nullptr || shard.inputs->results.empty())) continue;
       Drafts::Entry& entry = drafts.Of(*run, index);
       DraftShard(*run, run->shard(index), entry.write, entry.flight);
     }
   }
   GrantAll(drafts);
   for (auto& [key, entry] : drafts.entries) {
+    if (SaysNothing(Find(key.first)->shard(key.second).row, entry.write) &&
+        entry.flight.accepted.empty()) {
+      continue;
+    }
     out.proposals.emplace_back(std::move(entry.write));
     flights_.push_back(std::move(entry.flight));
   }
@@ -87,6 +106,9 @@ void Core::On(event::StoreIdle&, Effects& out) {
     flight.tally.results_late = append.results.size();
     Propose(std::move(append), out) = std::move(flight);
   }
+  // After an error the store is tried even if nothing waits: no run is let in before it has
+  // been written, and no run would be there to write it for.
+  if (store_failed_ && out.proposals.empty()) Propose(RenewAgents{}, out);
   under_way_ = !out.proposals.empty();
 }
 
@@ -123,6 +145,14 @@ void Core::DraftShard(RunState& run, Shard& shard, WriteShard& write, Flight& fl
   for (Incoming& incoming : inputs.results) {
     DraftResult(run, shard, std::move(incoming), write, flight);
   }
+  if (shard.stale) {
+    inputs.results.clear();
+    if (!inputs.starts.empty() || !inputs.unheld.empty() || !inputs.ends.empty() ||
+        inputs.unassign) {
+      shard.Inputs() = std::move(inputs);
+    }
+    return;
+  }
   for (const Unheld& unheld : inputs.unheld) DraftUnheld(run, shard, unheld, write);
   for (const LeaseEnd& end : inputs.ends) DraftLoss(run, shard, end, write, flight);
   for (const StartRequest& start : inputs.starts) DraftStart(run, shard, start, write, flight);
@@ -135,6 +165,9 @@ void Core::DraftShard(RunState& run, Shard& shard, WriteShard& write, Flight& fl
 
 void Core::DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShard& write,
                        Flight& flight) {
+  if (incoming.row.result.attempts(0).probe()) {
+    return DraftProbe(run, shard, std::move(incoming), write, flight);
+  }
   ResultRow& row = incoming.row;
   const uint32_t position = run.PositionOf(row.execution);
   const Position at = run.plan()->shape.At(row.execution);
@@ -145,7 +178,6 @@ void Core::DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShar
   Mark mark = marked == write.shard.marks.end() ? Mark() : marked->second;
 
   row.deciding = row.late = false;
-  const bool probe = !row.result.attempts().empty() && row.result.attempts(0).probe();
   if (incoming.rejected) {
     row.late = end != kUndecided;
     row.deciding = !row.late;
@@ -155,14 +187,20 @@ void Core::DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShar
       end = MakeEnd(v1::End::INCONCLUSIVE);
       write.shard.marks.erase(position);
     }
-  } else if (!probe) {
+  } else {
     const MergeOutcome merged = MergeResult(test.retry, shape.policy, incoming.instance, now_,
                                             row.result, end, mark);
     switch (merged.merge) {
       case Merge::kDecided:
         row.deciding = true;
         if (marked != write.shard.marks.end()) write.shard.marks.erase(marked);
-        RememberDuration(run, at, row, shard.row.location, write);
+        if (merged.probe) {
+          mark.attempts = row.result.attempts().rbegin()->number();
+          const absl::Time from = now_ + RetryDelay(test.retry, mark.attempts);
+          AwaitProbe(run, row.execution, from, end, mark);
+          if (IsProbing(end)) write.shard.marks[position] = std::move(mark);
+        }
+        RememberDuration(run, row, shard.row.location, write);
         break;
       case Merge::kAgain:
         write.shard.marks[position] = std::move(mark);
@@ -184,23 +222,18 @@ void Core::DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShar
   write.results.push_back(std::move(row));
 }
 
-void Core::RememberDuration(RunState& run, const Position& at, const ResultRow& row,
-                            const std::string& location, WriteShard& write) {
-  if (row.result.outcome() != v1::Outcome::PASSED || run.plan()->tests[at.test].replay) return;
+void Core::RememberDuration(RunState& run, const ResultRow& row, const std::string& location,
+                            WriteShard& write) {
+  const Position at = run.plan()->shape.At(row.execution);
+  if (run.plan()->tests[at.test].replay) return;
   const uint32_t block = run.plan()->shape.tests()[at.test].Number(at.location, 0);
-  if (run.history_done[block]) return;
+  const bool gated = run.plan()->tests[at.test].gated;
+  if (!gated && run.history_done[block]) return;
+  std::optional<HistoryRow> history =
+      RowToRemember(*run.plan(), row.execution, location, row.result, now_);
+  if (!history.has_value()) return;
   run.history_done[block] = true;
-  const v1::Attempt& attempt = row.result.attempts(row.result.attempts_size() - 1);
-  const PlannedTest& test = run.plan()->tests[at.test];
-  write.history.push_back(HistoryRow{.project = run.plan()->project,
-                                     .suite = test.suite,
-                                     .test_id = test.id,
-                                     .location = location,
-                                     .baseline = run.plan()->baseline,
-                                     .run_id = run.id(),
-                                     .time = now_,
-                                     .total_us = attempt.duration_us(),
-                                     .measurement = attempt.measurement().SerializeAsString()});
+  write.history.push_back(*std::move(history));
 }
 
 void Core::DraftLoss(RunState& run, Shard& shard, const LeaseEnd& end, WriteShard& write,
@@ -222,8 +255,12 @@ void Core::DraftLoss(RunState& run, Shard& shard, const LeaseEnd& end, WriteShar
   const size_t in_flight = started + std::max<uint32_t>(1, end.capacity);
   for (size_t i = 0; i < order.size(); ++i) {
     const uint32_t position = order[i];
-    if (!lease->left[position] || write.shard.ends[position] != kUndecided) continue;
+    if (!lease->left[position] || !lease->Wants(write.shard.ends[position])) continue;
     if (shard.holders[position] > 1) continue;  // another lease still holds it
+    if (lease->probe) {
+      AfterProbe(run, shard, position, lease->row.location, nullptr, write);
+      continue;
+    }
     Mark& mark = write.shard.marks[position];
     const PlannedTest& test = run.TestOf(shard.row.executions[position]);
     if (LoseLease(test.repeatable, end.counted && i < in_flight, now_, mark) == Loss::kAgentLost) {
@@ -239,7 +276,11 @@ void Core::DraftUnheld(RunState& run, Shard& shard, const Unheld& unheld, WriteS
   for (uint32_t position : unheld.positions) {
     const auto mark = write.shard.marks.find(position);
     if (!lease->left[position] || mark == write.shard.marks.end()) continue;
-    if (unheld.given_back) {
+    if (lease->probe) {
+      if (lease->Wants(write.shard.ends[position])) {
+        AfterProbe(run, shard, position, lease->row.location, nullptr, write);
+      }
+    } else if (unheld.given_back) {
       mark->second.started = false;
     } else {
       LoseLease(run.TestOf(shard.row.executions[position]).repeatable, /*counted=*/false, now_,
@@ -298,6 +339,7 @@ void Core::DraftEnds(RunState& run, Shard& shard, bool unassign, WriteShard& wri
     EndWithout(run, position, v1::FailureReason::lost_maybe_ran,
                "its agent was lost; it may have run, and must not run twice", shard, write);
   }
+  DraftProbesGivenUp(write);
   if (unassign) {
     for (uint32_t position = 0; position < write.shard.ends.size(); ++position) {
       if (write.shard.ends[position] != kUndecided || shard.holders[position] > 0) continue;
@@ -315,7 +357,7 @@ void Core::DraftEnds(RunState& run, Shard& shard, bool unassign, WriteShard& wri
     if (ended) continue;
     const bool busy = std::any_of(
         lease.row.positions.begin(), lease.row.positions.end(), [&](uint32_t position) {
-          return lease.left[position] && write.shard.ends[position] == kUndecided;
+          return lease.left[position] && lease.Wants(write.shard.ends[position]);
         });
     if (!busy) write.end_epochs.push_back(lease.row.epoch);
   }

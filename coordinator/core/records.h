@@ -33,7 +33,8 @@ struct RunRow {
   uint32_t expect_agents = 0;
   uint32_t executions = 0;
   uint32_t shards = 0;
-  // Executions without an end. 0 exactly when sealed.
+  // Executions that the run waits for (IsOpen): without an end, or with a probe that is
+  // still awaited. 0 exactly when sealed.
   uint32_t undecided = 0;
   // Failed executions so far, and failed ones of blocking tests, for max_failures and fail_fast.
   uint32_t failed = 0;
@@ -49,18 +50,20 @@ struct TestRow {
   v1::Table rows;      // of for_each; empty otherwise
 };
 
-// What is known of an undecided execution besides its byte. Kept only when some
-// field is not its default.
+// What is known of an open execution besides its byte. Kept only when some field is
+// not its default; one that waits for a probe always has it.
 struct Mark {
   uint32_t losses = 0;         // counted losses
-  uint32_t attempts = 0;       // number of the last stored attempt; an attempt comes but once
+  uint32_t attempts = 0;       // number of the last stored attempt or probe; each comes but once
   bool failed_before = false;  // one of them failed
   bool started = false;        // a non-repeatable one may have sent its first byte
   std::string avoid_instance;  // of the last attempt, for retry.where
   absl::Time not_before = absl::InfinitePast();  // retry delay, by the store's clock
-  absl::Time give_up = absl::InfiniteFuture();   // end as lost_maybe_ran at this time
+  absl::Time give_up = absl::InfiniteFuture();   // end as lost_maybe_ran, or without probe, then
+  std::vector<std::string> probed;  // locations that were asked for a probe
 
   bool IsDefault() const;
+  bool operator==(const Mark&) const = default;
 };
 
 // A batch of executions of one run and location. Decided under `rev`.
@@ -78,7 +81,8 @@ struct ShardRow {
   uint32_t expected_us = 0;          // of one execution, on average
 };
 
-// A grant. Live until `ended`.
+// A grant. Live until `ended`. One to an agent of another location than the shard's is
+// for probes.
 struct LeaseRow {
   std::string run_id;
   uint32_t shard = 0;
@@ -86,7 +90,7 @@ struct LeaseRow {
   std::string instance;              // of the agent
   std::string spool;                 // its results may come through this spool later
   std::string agent;                 // name, for people
-  std::string location;
+  std::string location;              // the agent's
   std::vector<uint32_t> positions;   // into ShardRow::executions, in start order
   bool isolated = false;
   bool ended = false;
@@ -99,6 +103,7 @@ struct ResultRow {
   uint32_t shard = 0;
   uint32_t epoch = 0;
   // Decided its execution; else it is a retried attempt, a probe, or late evidence.
+  // All attempts of a row are probes, or none is.
   bool deciding = false;
   bool late = false;
   // Evidence has been taken out of the attempts into `evidence`.
@@ -125,7 +130,10 @@ struct HistoryRow {
   std::string run_id;
   absl::Time time;
   uint32_t total_us = 0;
-  std::string measurement;  // serialised v1::Measurement
+  std::string measurement;  // serialised v1::PastMeasurement
+  // Its gate was the only assertion and still learns: it counts in a run that is
+  // INCONCLUSIVE for nothing else, too (KeepsHistory).
+  bool learning = false;
 };
 
 // What a target is still to be told: that a run was sealed. Written with the seal.

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/policy/regression.h"
 #include "coordinator/core/proto_time.h"
 
 namespace picket {
@@ -38,6 +39,7 @@ PlannedTest PackTest(const TestRow& row) {
   test.rows = PackedRows(row.rows);
   test.retry = row.test.retry();
   test.repeatable = row.test.repeatable();
+  test.gated = !RegressionGates(row.test).empty();
   test.replay = row.test.has_replay();
   test.timeout = DurationOf(row.test.timeout());
   for (const v1::FileRef& file : row.test.files()) test.files.push_back(file.sha256());
@@ -108,6 +110,7 @@ v1::Execution DescribeExecution(const RunPlan& plan, uint32_t execution, EndByte
   if (shape.has_rows) described.set_row(at.row);
   described.set_end(EndOf(end));
   described.set_flaky(IsFlaky(end));
+  described.set_learning(IsLearning(end));
   described.set_blocking(shape.blocking);
   *described.mutable_policy() = shape.policy;
   return described;

@@ -43,6 +43,7 @@ struct PlannedTest {
   PackedRows rows;
   v1::Retry retry;
   bool repeatable = false;
+  bool gated = false;  // it holds a regression gate
   bool replay = false;  // of an attempt of another run: leaves no history
   absl::Duration timeout;
   std::vector<std::string> files;        // digests of blobs

@@ -86,6 +86,7 @@ Lease& RunState::AddLease(uint32_t index, LeaseRow row, absl::Time now) {
   Shard& shard = shards_[index];
   if (Lease* known = shard.FindLease(row.epoch); known != nullptr) return *known;
   Lease lease;
+  lease.probe = row.location != shard.row.location;
   lease.left.resize(shard.row.ends.size());
   for (uint32_t position : row.positions) {
     if (position < lease.left.size()) lease.left[position] = true;
@@ -94,6 +95,7 @@ Lease& RunState::AddLease(uint32_t index, LeaseRow row, absl::Time now) {
   Holder& holder = (*holders_)[row.instance];
   holder.leases.insert(LeaseKey{id(), index, row.epoch});
   holder.isolated += row.isolated ? 1 : 0;
+  holder.probes += lease.probe ? 1 : 0;
   lease.row = std::move(row);
   return shard.leases.emplace_back(std::move(lease));
 }
@@ -104,6 +106,7 @@ void RunState::ForgetLease(Shard& shard, size_t index) {
   if (holder != holders_->end()) {
     holder->second.held -= lease.remaining;
     holder->second.isolated -= lease.row.isolated ? 1 : 0;
+    holder->second.probes -= lease.probe ? 1 : 0;
     holder->second.leases.erase(LeaseKey{id(), shard.row.shard, lease.row.epoch});
     if (holder->second.leases.empty()) holders_->erase(holder);
   }
@@ -140,19 +143,18 @@ void RunState::TakeLeases(uint32_t index, std::vector<LeaseRow> leases, absl::Ti
 void RunState::Refresh(uint32_t index, absl::Time now) {
   Shard& shard = shards_[index];
   LocationState& location = locations_.at(shard.row.location);
-  uint32_t held_before = 0, held_now = 0;
-  for (uint8_t n : shard.holders) held_before += n > 0 ? 1 : 0;
+  uint32_t held = 0;
   std::fill(shard.holders.begin(), shard.holders.end(), 0);
   for (Lease& lease : shard.leases) {
     uint32_t remaining = 0;
     for (uint32_t p : lease.row.positions) {
       if (p >= lease.left.size() || !lease.left[p]) continue;
-      if (shard.row.ends[p] != kUndecided) {
+      if (!lease.Wants(shard.row.ends[p])) {
         lease.left[p] = false;
         continue;
       }
       ++remaining;
-      if (shard.holders[p]++ == 0) ++held_now;
+      if (shard.holders[p]++ == 0 && !lease.probe) ++held;
     }
     Holder& holder = (*holders_)[lease.row.instance];
     holder.held += remaining;
@@ -164,7 +166,22 @@ void RunState::Refresh(uint32_t index, absl::Time now) {
     free += (shard.row.ends[p] == kUndecided && shard.holders[p] == 0) ? 1 : 0;
   }
   absl::Time due = absl::InfiniteFuture();
+  bool probe = false;
   for (const auto& [p, mark] : shard.row.marks) {
+    if (IsProbing(shard.row.ends[p])) {
+      if (mark.give_up > now) {
+        due = std::min(due, mark.give_up);
+      } else {
+        Touch(index);
+      }
+      if (shard.holders[p] > 0) continue;
+      if (mark.not_before > now) {
+        due = std::min(due, mark.not_before);
+      } else {
+        probe = true;
+      }
+      continue;
+    }
     if (shard.row.ends[p] != kUndecided || shard.holders[p] > 0) continue;
     if (!MayLease(mark, now)) {
       --free;
@@ -176,8 +193,9 @@ void RunState::Refresh(uint32_t index, absl::Time now) {
       }
     }
   }
-  location.held += held_now;
-  location.held -= held_before;
+  location.held += held;
+  location.held -= shard.held;
+  shard.held = held;
   location.free += free;
   location.free -= shard.free;
   shard.free = free;
@@ -185,6 +203,11 @@ void RunState::Refresh(uint32_t index, absl::Time now) {
     location.ready.insert(index);
   } else {
     location.ready.erase(index);
+  }
+  if (probe) {
+    probing_.insert(index);
+  } else {
+    probing_.erase(index);
   }
   if (due != shard.due) {
     if (shard.due != absl::InfiniteFuture()) due_.erase({shard.due, index});

@@ -71,6 +71,8 @@ struct ShardInputs {
 
 struct Lease {
   LeaseRow row;
+  // For probes: of an agent of another location than the shard's.
+  bool probe = false;
   // By position in the shard: held under this lease, not finished, not given back.
   std::vector<bool> left;
   uint32_t remaining = 0;
@@ -80,17 +82,23 @@ struct Lease {
   bool recalled = false;
   // Its agent knows of it: it was granted here, or named in a Hello.
   bool told = false;
+
+  // Whether it is still to bring a result for an execution with this byte.
+  bool Wants(EndByte end) const { return probe ? IsProbing(end) : end == kUndecided; }
 };
 
 struct Shard {
   ShardRow row;
   std::vector<Lease> leases;
   std::vector<uint8_t> holders;  // leases that hold it, by position
+  uint32_t held = 0;             // undecided and held
   uint32_t free = 0;             // may be leased now
-  // When the next execution of it becomes free or is given up.
+  // When the next execution of it becomes free, or is given up, or may be probed.
   absl::Time due = absl::InfiniteFuture();
-  // Its row is newer than its leases: they must be read again before any is granted.
+  // Its row, of `stale_rev`, is newer than its leases: until they are read again nothing
+  // that depends on them is decided - grants, starts, losses - but results are taken.
   bool stale = false;
+  uint64_t stale_rev = 0;
   std::unique_ptr<ShardInputs> inputs;
 
   ShardInputs& Inputs() {
@@ -112,6 +120,7 @@ struct LeaseKey {
 struct Holder {
   uint32_t held = 0;  // executions
   uint32_t isolated = 0;
+  uint32_t probes = 0;  // leases for them
   std::set<LeaseKey> leases;
 };
 using Holders = absl::flat_hash_map<std::string, Holder>;
@@ -168,6 +177,9 @@ class RunState {
     return due_.empty() ? absl::InfiniteFuture() : due_.begin()->first;
   }
 
+  // Shards with executions that wait for a probe which may be made now.
+  const std::set<uint32_t>& probing() const { return probing_; }
+
   // Marks the shard as having something to write.
   void Touch(uint32_t shard) { touched_.insert(shard); }
   std::set<uint32_t> TakeTouched() { return std::exchange(touched_, {}); }
@@ -181,7 +193,7 @@ class RunState {
   // A cause to end it early was found; tokens wait for it.
   v1::EndCause::Value end_wanted = v1::EndCause::END_CAUSE_UNSPECIFIED;
   std::vector<TokenId> cancel_tokens;
-  // The first positive history of a test x location goes to the store once.
+  // The first positive history of a test x location without gates goes to the store once.
   std::vector<bool> history_done;
 
  private:
@@ -195,6 +207,7 @@ class RunState {
   std::map<std::string, LocationState> locations_;
   std::set<std::pair<absl::Time, uint32_t>> due_;
   std::set<uint32_t> touched_;
+  std::set<uint32_t> probing_;
   uint32_t failed_ = 0;
   uint32_t failed_blocking_ = 0;
   Holders* const holders_;

@@ -43,7 +43,9 @@ void Core::On(event::ShardsLoaded& e, Effects& out) {
   for (ShardRow& row : e.shards) {
     if (row.shard >= run->shards()) continue;
     const uint32_t index = row.shard;
-    if (row.rev > run->shard(index).row.rev) {
+    const Shard& shard = run->shard(index);
+    if (shard.stale && row.rev >= shard.stale_rev) renewed.insert(index);
+    if (row.rev > shard.row.rev) {
       run->TakeRow(index, std::move(row), now_);
       renewed.insert(index);
       out.changed.push_back(e.run_id);
@@ -55,15 +57,24 @@ void Core::On(event::ShardsLoaded& e, Effects& out) {
   for (LeaseRow& lease : e.leases) {
     if (lease.shard < run->shards()) leases[lease.shard].push_back(std::move(lease));
   }
+  bool again = false;
   for (uint32_t i = 0; i < run->shards(); ++i) {
-    if (!run->shard(i).stale && !renewed.contains(i)) continue;
+    const Shard& shard = run->shard(i);
+    const bool asked_since = i < e.known.size() && e.known[i] >= shard.stale_rev;
+    if (!renewed.contains(i) && !(shard.stale && asked_since)) {
+      again |= shard.stale;
+      continue;
+    }
     std::set<uint32_t> known;
     for (const Lease& lease : run->shard(i).leases) known.insert(lease.row.epoch);
+    // What waited for them, and leases that ended meanwhile.
+    if (shard.stale) run->Touch(i);
     run->TakeLeases(i, std::move(leases[i]), now_);
     for (const Lease& lease : run->shard(i).leases) {
       if (!known.contains(lease.row.epoch)) DoubtLease(lease);
     }
   }
+  if (again) out.reload.push_back(e.run_id);
 }
 
 void Core::On(event::RunGone& e, Effects& out) {

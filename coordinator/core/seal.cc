@@ -17,22 +17,34 @@ v1::End::Value EndFor(v1::EndCause::Value cause, const ShardRow& shard, uint32_t
   return leased ? v1::End::EXPIRED : v1::End::UNASSIGNED;
 }
 
-// Writes an end into every undecided byte.
+// Writes an end into every undecided byte; what is decided stays as it is.
 void EndUndecided(v1::EndCause::Value cause, ShardRow& shard) {
   bool changed = false;
   for (uint32_t i = 0; i < shard.ends.size(); ++i) {
-    if (shard.ends[i] != kUndecided) continue;
-    shard.ends[i] = MakeEnd(EndFor(cause, shard, i));
+    if (!IsOpen(shard.ends[i])) continue;
+    shard.ends[i] = IsProbing(shard.ends[i]) ? WithoutProbe(shard.ends[i])
+                                             : MakeEnd(EndFor(cause, shard, i));
     changed = true;
   }
   shard.marks.clear();
   if (changed) ++shard.epoch;
 }
 
+HistoryKept KeptOf(const v1::Run& run, const std::vector<EndByte>& ends) {
+  if (run.verdict() == v1::Verdict::PASSED) return HistoryKept::kAll;
+  if (run.end_cause() != v1::EndCause::COMPLETE) return HistoryKept::kNone;
+  for (EndByte end : ends) {
+    const bool sound = EndOf(end) == v1::End::PASSED || EndOf(end) == v1::End::SKIPPED ||
+                       (EndOf(end) == v1::End::INCONCLUSIVE && IsLearning(end));
+    if (!sound) return HistoryKept::kNone;
+  }
+  return HistoryKept::kLearning;
+}
+
 }  // namespace
 
-void SealRun(const std::vector<TestRow>& tests, v1::EndCause::Value cause, absl::Time now,
-             std::vector<ShardRow>& shards, RunRow& run) {
+HistoryKept SealRun(const std::vector<TestRow>& tests, v1::EndCause::Value cause, absl::Time now,
+                    std::vector<ShardRow>& shards, RunRow& run) {
   const PlanShape shape = ShapeOfRun(tests, run.executions);
   std::vector<EndByte> ends(shape.executions(), kUndecided);
   run.failed = run.failed_blocking = 0;
@@ -55,6 +67,7 @@ void SealRun(const std::vector<TestRow>& tests, v1::EndCause::Value cause, absl:
   *run.run.mutable_ledger() = std::move(judgement.ledger);
   run.run.set_explanation(std::move(judgement.explanation));
   SetTimestamp(now, run.run.mutable_seal_time());
+  return KeptOf(run.run, ends);
 }
 
 }  // namespace picket

@@ -156,6 +156,7 @@ class GatewayImpl final : public Gateway {
     }
     request.set_view(value);
     request.set_only_failures(IsTrue(http.Param("only_failures")));
+    request.set_or_flaky(IsTrue(http.Param("or_flaky")));
     return JsonAnswer(Call(coordinator_, &Coordinator::ListExecutions, std::move(request)));
   }
 

@@ -55,7 +55,7 @@ constexpr Operation kOperations[] = {
      "Seals the run with what is undecided cancelled. Of a sealed run: no change.", "", "", "200",
      "Run", "404 503"},
     {"get", "/v1/runs/{run_id}/executions", "listExecutions", "A run's executions, by number.",
-     "view:string only_failures:boolean page_size:integer page_token:string", "", "200",
+     "view:string only_failures:boolean or_flaky:boolean page_size:integer page_token:string", "", "200",
      "ListExecutionsResponse", "400 404 503"},
     {"get", "/v1/runs/{run_id}/executions/{execution}/attempts/{attempt}/evidence", "getEvidence",
      "What was kept of one attempt.", "", "", "200", "Evidence", "400 404 503"},

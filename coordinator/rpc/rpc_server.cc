@@ -10,6 +10,7 @@
 #include "coordinator/rpc/unary_call.h"
 #include "coordinator/rpc/watch_stream.h"
 #include "picket/v1/agent_service.grpc.pb.h"
+#include "picket/v1/plan_service.grpc.pb.h"
 #include "picket/v1/run_service.grpc.pb.h"
 
 namespace picket {
@@ -66,6 +67,20 @@ class RunServiceImpl final : public v1::RunService::CallbackService {
   Coordinator* const coordinator_;
 };
 
+class PlanServiceImpl final : public v1::PlanService::CallbackService {
+ public:
+  explicit PlanServiceImpl(Coordinator* coordinator) : coordinator_(coordinator) {}
+
+  ServerUnaryReactor* EstimateRun(CallbackServerContext*, const v1::EstimateRunRequest* request,
+                                  v1::PlanEstimate* response) override {
+    return UnaryCall<v1::PlanEstimate>::Start(coordinator_, &Coordinator::EstimateRun, *request,
+                                              response);
+  }
+
+ private:
+  Coordinator* const coordinator_;
+};
+
 class FleetServiceImpl final : public v1::FleetService::CallbackService {
  public:
   explicit FleetServiceImpl(Coordinator* coordinator) : coordinator_(coordinator) {}
@@ -100,12 +115,12 @@ class AgentServiceImpl final : public v1::AgentService::CallbackService {
 class CoordinatorRpcImpl final : public CoordinatorRpc {
  public:
   explicit CoordinatorRpcImpl(Coordinator* coordinator)
-      : runs_(coordinator), fleet_(coordinator), agents_(coordinator) {}
+      : runs_(coordinator), plans_(coordinator), fleet_(coordinator), agents_(coordinator) {}
 
   absl::Status Serve(const std::string& listen) {
     RpcServerOptions options;
     options.listen = listen;
-    ABSL_ASSIGN_OR_RETURN(server_, RpcServer::Start(options, {&runs_, &fleet_, &agents_}));
+    ABSL_ASSIGN_OR_RETURN(server_, RpcServer::Start(options, {&runs_, &plans_, &fleet_, &agents_}));
     return absl::OkStatus();
   }
 
@@ -118,6 +133,7 @@ class CoordinatorRpcImpl final : public CoordinatorRpc {
 
  private:
   RunServiceImpl runs_;
+  PlanServiceImpl plans_;
   FleetServiceImpl fleet_;
   AgentServiceImpl agents_;
   std::unique_ptr<RpcServer> server_;  // goes before the services

@@ -15,6 +15,7 @@ constexpr uint8_t kDeciding = 1;
 constexpr uint8_t kLate = 2;
 constexpr uint8_t kFailedBefore = 1;
 constexpr uint8_t kStarted = 2;
+constexpr uint8_t kProbed = 4;
 
 void PutVarint(uint64_t value, std::string& out) {
   while (value >= 0x80) {
@@ -138,11 +139,18 @@ std::string EncodeMarks(const std::vector<bool>& leased, const std::map<uint32_t
     PutVarint(mark.losses, out);
     PutVarint(mark.attempts, out);
     out.push_back(static_cast<char>((mark.failed_before ? kFailedBefore : 0) |
-                                    (mark.started ? kStarted : 0)));
+                                    (mark.started ? kStarted : 0) |
+                                    (mark.probed.empty() ? 0 : kProbed)));
     PutVarint(mark.avoid_instance.size(), out);
     out += mark.avoid_instance;
     PutVarint(Zigzag(TimeToMicros(mark.not_before)), out);
     PutVarint(Zigzag(TimeToMicros(mark.give_up)), out);
+    if (mark.probed.empty()) continue;
+    PutVarint(mark.probed.size(), out);
+    for (const std::string& location : mark.probed) {
+      PutVarint(location.size(), out);
+      out += location;
+    }
   }
   return out;
 }
@@ -196,6 +204,13 @@ absl::Status DecodeMarks(absl::string_view bytes, std::vector<bool>& leased,
     mark.avoid_instance = std::string(instance);
     mark.not_before = TimeFromMicros(Unzigzag(not_before));
     mark.give_up = TimeFromMicros(Unzigzag(give_up));
+    uint64_t probed = 0;
+    if ((flags & kProbed) != 0 && !GetVarint(bytes, probed)) return Damaged("a shard's marks");
+    for (uint64_t place = 0; place < probed; ++place) {
+      absl::string_view location;
+      if (!GetString(bytes, location)) return Damaged("a shard's marks");
+      mark.probed.emplace_back(location);
+    }
     if (leases > 0) {
       if (leased.size() <= position) leased.resize(position + 1);
       leased[position] = true;

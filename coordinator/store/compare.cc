@@ -1,6 +1,7 @@
 #include "coordinator/store/compare.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/check.h"
 #include "common/policy/ends.h"
@@ -48,11 +49,14 @@ void WriteShardOver(const ShardRow& proposed, const BlockingIndex& blocking, Sha
   const uint32_t planned = ledger.planned();
   for (size_t i = 0; i < stored.ends.size(); ++i) {
     if (stored.ends[i] == proposed.ends[i]) continue;
-    PICKET_CHECK(EndOf(stored.ends[i]) == v1::End::UNDECIDED);
-    stored.ends[i] = proposed.ends[i];
-    if (EndOf(stored.ends[i]) == v1::End::UNDECIDED) continue;
-    PICKET_CHECK(run.undecided > 0);
-    --run.undecided;
+    const EndByte before = std::exchange(stored.ends[i], proposed.ends[i]);
+    const bool undecided = EndOf(before) == v1::End::UNDECIDED;
+    PICKET_CHECK(undecided || WithoutProbe(before) == stored.ends[i]);
+    if (IsOpen(before) && !IsOpen(stored.ends[i])) {
+      PICKET_CHECK(run.undecided > 0);
+      --run.undecided;
+    }
+    if (!undecided || EndOf(stored.ends[i]) == v1::End::UNDECIDED) continue;
     AddToLedger(stored.ends[i], ledger);
     if (EndOf(stored.ends[i]) == v1::End::FAILED) {
       ++run.failed;

@@ -46,7 +46,7 @@ bool MayWriteShard(const ShardRow& proposed, const ShardRow& stored, const RunRo
 
 // Writes `proposed` over `stored`: ends, marks, leased, epoch, rev + 1; moves the counters and
 // the running ledger of `run` after the ends that changed.
-// REQUIRES: MayWriteShard; no decided byte changes.
+// REQUIRES: MayWriteShard; no decided byte changes, but that its probe may be over.
 void WriteShardOver(const ShardRow& proposed, const BlockingIndex& blocking, ShardRow& stored,
                     RunRow& run);
 

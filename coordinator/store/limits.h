@@ -9,11 +9,13 @@
 #include <cstddef>
 
 #include "absl/time/time.h"
+#include "common/policy/limits.h"
 
 namespace picket {
 
 struct StoreLimits {
-  size_t history_per_key = 200;                       // measurements kept per test and location
+  // Measurements kept per test and location: as many as a gate may ask for.
+  size_t history_per_key = DefaultLimits().regression_over_most;
   absl::Duration gone_agents_kept = absl::Hours(24);  // rows of agents that are gone
   size_t gone_agents_most = 1'000;                    // of them, the latest
   absl::Duration outbox_kept = absl::Hours(24 * 7);   // rows of targets that nobody serves

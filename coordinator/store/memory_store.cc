@@ -32,6 +32,7 @@ struct MemoryRun {
   BlockingIndex blocking;
   RunBudget budget;
   ResultLog results;
+  std::vector<HistoryRow> history;  // until it is sealed
   std::map<std::pair<uint32_t, uint32_t>, std::string> evidence;  // (execution, attempt) -> digest
   absl::flat_hash_map<std::string, std::string> evidence_bytes;   // digest -> bytes
 
@@ -214,8 +215,7 @@ class MemoryStore final : public Store {
     const auto it = history_.find({project, key.suite, key.test_id, key.location, baseline});
     if (it == history_.end()) return rows;
     for (auto row = it->second.rbegin(); row != it->second.rend() && rows.size() < most; ++row) {
-      const MemoryRun* run = Find(row->run_id);
-      if (run == nullptr || run->row.run.verdict() == v1::Verdict::PASSED) rows.push_back(*row);
+      rows.push_back(*row);
     }
     return rows;
   }
@@ -292,11 +292,6 @@ class MemoryStore final : public Store {
       const auto it = blobs_.find(digest);
       if (--it->second.runs == 0) blobs_.erase(it);
     }
-    if (run.row.run.verdict() != v1::Verdict::PASSED) {
-      for (auto& [key, rows] : history_) {
-        std::erase_if(rows, [&](const HistoryRow& row) { return row.run_id == run_id; });
-      }
-    }
     runs_.erase(run_id);
   }
 
@@ -306,7 +301,13 @@ class MemoryStore final : public Store {
     if (run.row.undecided > 0) {
       for (const ShardRow& shard : run.shards) before.emplace_back(shard.epoch, shard.ends);
     }
-    SealRun(run.tests, cause, now, run.shards, run.row);
+    const HistoryKept kept = SealRun(run.tests, cause, now, run.shards, run.row);
+    for (HistoryRow& row : run.history) {
+      if (kept == HistoryKept::kAll || (kept == HistoryKept::kLearning && row.learning)) {
+        Keep(std::move(row));
+      }
+    }
+    run.history.clear();
     for (size_t i = 0; i < before.size(); ++i) {
       ShardRow& shard = run.shards[i];
       if (shard.epoch != before[i].first || shard.ends != before[i].second) ++shard.rev;
@@ -371,7 +372,7 @@ class MemoryStore final : public Store {
       if (it != run->leases.end()) it->second.ended = true;
     }
     for (const ResultRow& row : write.results) Append(*run, row);
-    for (const HistoryRow& row : write.history) Remember(row);
+    for (const HistoryRow& row : write.history) Remember(*run, row);
     StartRun(write, now, run->row);
     if (run->row.undecided == 0) {
       Seal(*run, v1::EndCause::COMPLETE, now);
@@ -380,13 +381,18 @@ class MemoryStore final : public Store {
     return outcome;
   }
 
-  void Remember(const HistoryRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    std::deque<HistoryRow>& rows =
-        history_[{row.project, row.suite, row.test_id, row.location, row.baseline}];
-    rows.push_back(row);
-    if (rows.size() > DefaultStoreLimits().history_per_key) rows.pop_front();
+  // Its duration counts at once; the measurement waits for the run's verdict.
+  void Remember(MemoryRun& run, const HistoryRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    run.history.push_back(row);
     uint32_t& expected = expected_[{row.project, row.suite, row.test_id, row.location}];
     expected = FoldDuration(expected, row.total_us);
+  }
+
+  void Keep(HistoryRow row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
+    std::deque<HistoryRow>& rows =
+        history_[{row.project, row.suite, row.test_id, row.location, row.baseline}];
+    rows.push_back(std::move(row));
+    if (rows.size() > DefaultStoreLimits().history_per_key) rows.pop_front();
   }
 
   Outcome Apply(const AppendResults& append, absl::Time) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {

@@ -260,7 +260,7 @@ absl::Status SqlCommit::Seal(const std::string& run_id, RunEntry& run, v1::EndCa
   if (run.row.undecided > 0) {
     for (const ShardRow& shard : shards) before.emplace_back(shard.epoch, shard.ends);
   }
-  SealRun(tests, cause, now_, shards, run.row);
+  settled_[run_id] = SealRun(tests, cause, now_, shards, run.row);
   run.dirty = true;
   notify_ = true;
   for (size_t i = 0; i < before.size(); ++i) {
@@ -343,6 +343,9 @@ absl::Status SqlCommit::Flush() {
          V::Blob(EncodeMarks(entry.row.leased, entry.row.marks))}));
   }
   ABSL_RETURN_IF_ERROR(FlushHistory());
+  for (const auto& [run_id, kept] : settled_) {
+    ABSL_RETURN_IF_ERROR(SettleHistory(run_id, kept));
+  }
   return notify_ ? driver_.Notify() : absl::OkStatus();
 }
 

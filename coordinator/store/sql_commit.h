@@ -23,6 +23,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "coordinator/core/seal.h"
 #include "coordinator/store/compare.h"
 #include "coordinator/store/sql_driver.h"
 #include "coordinator/store/store.h"
@@ -93,6 +94,8 @@ class SqlCommit {
                     Outcome& outcome);
   absl::Status AddHistory(RunFacts& facts, const std::vector<HistoryRow>& rows);
   absl::Status FlushHistory();
+  // Keeps or forgets what a run that is now sealed has measured.
+  absl::Status SettleHistory(const std::string& run_id, HistoryKept kept);
   absl::Status Flush();
   absl::Status PutAgentRow(const AgentRow& row);
   absl::StatusOr<std::vector<AgentRow>> LockAgent(const std::string& instance);
@@ -105,6 +108,7 @@ class SqlCommit {
   std::map<std::string, RunEntry> runs_;
   std::map<ShardKey, ShardEntry> shards_;
   std::map<std::string, std::vector<HistoryRow>> history_;  // by key, in a total order
+  std::map<std::string, HistoryKept> settled_;  // runs that this commit sealed
 };
 
 }  // namespace picket

@@ -165,15 +165,13 @@ absl::Status SqlCommit::FlushHistory() {
           }));
     }
     for (const HistoryRow& row : rows) {
-      const int64_t slots = static_cast<int64_t>(DefaultStoreLimits().history_per_key);
       expected = FoldDuration(static_cast<uint32_t>(expected), row.total_us);
       ABSL_RETURN_IF_ERROR(driver_.Exec(
-          "INSERT INTO history (key_id, slot, run_id, sequence, time_us, total_us, measurement) "
-          "VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (key_id, slot) DO UPDATE SET "
-          "run_id = excluded.run_id, sequence = excluded.sequence, time_us = excluded.time_us, "
-          "total_us = excluded.total_us, measurement = excluded.measurement",
-          {V::Int(id), V::Int(measured % slots), V::Text(row.run_id), V::Int(measured),
-           V::Int(TimeToMicros(row.time)), V::Int(row.total_us), V::Blob(row.measurement)}));
+          "INSERT INTO history (key_id, slot, run_id, sequence, time_us, total_us, measurement, "
+          "learning) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+          {V::Int(id), V::Int(-1 - measured), V::Text(row.run_id), V::Int(measured),
+           V::Int(TimeToMicros(row.time)), V::Int(row.total_us), V::Blob(row.measurement),
+           V::Int(row.learning)}));
       ++measured;
     }
     ABSL_RETURN_IF_ERROR(
@@ -181,6 +179,48 @@ absl::Status SqlCommit::FlushHistory() {
                      {V::Int(id), V::Int(measured), V::Int(expected)}));
   }
   return absl::OkStatus();
+}
+
+// The slots from 0 are a ring of the measurements that are kept; `kept` counts all that ever
+// were. Those of an unsealed run wait below 0.
+absl::Status SqlCommit::SettleHistory(const std::string& run_id, HistoryKept kept) {
+  const V run = V::Text(run_id);
+  if (kept != HistoryKept::kAll) {
+    const V least = V::Int(kept == HistoryKept::kLearning ? 1 : 2);
+    ABSL_RETURN_IF_ERROR(driver_.Exec(
+        "DELETE FROM history WHERE run_id = $1 AND slot < 0 AND learning < $2", {run, least}));
+    if (kept == HistoryKept::kNone) return absl::OkStatus();
+  }
+  const V slots = V::Int(static_cast<int64_t>(DefaultStoreLimits().history_per_key));
+  // Runs that seal at once on several coordinators take turns, in one order.
+  ABSL_RETURN_IF_ERROR(driver_.Query(
+      "SELECT id FROM history_keys WHERE id IN (SELECT key_id FROM history WHERE run_id = $1 AND "
+      "slot < 0) ORDER BY id FOR UPDATE",
+      {run}, [](const SqlRow&) { return absl::OkStatus(); }));
+  // Of one key more than the ring holds: the oldest go.
+  ABSL_RETURN_IF_ERROR(driver_.Exec(
+      "DELETE FROM history WHERE (key_id, slot) IN (SELECT key_id, slot FROM (SELECT key_id, slot, "
+      "ROW_NUMBER() OVER (PARTITION BY key_id ORDER BY sequence DESC) AS newest FROM history "
+      "WHERE run_id = $1 AND slot < 0) AS waiting WHERE newest > $2)",
+      {run, slots}));
+  ABSL_RETURN_IF_ERROR(driver_.Exec(
+      "UPDATE history_keys SET kept = kept + (SELECT COUNT(*) FROM history WHERE "
+      "history.key_id = history_keys.id AND history.run_id = $1 AND history.slot < 0) WHERE id IN "
+      "(SELECT key_id FROM history WHERE run_id = $1 AND slot < 0)",
+      {run}));
+#define PICKET_HISTORY_MOVES                                                           \
+  "(SELECT h.key_id AS key_id, h.slot AS slot, k.kept - ROW_NUMBER() OVER (PARTITION " \
+  "BY h.key_id ORDER BY h.sequence DESC) AS place FROM history h JOIN history_keys k " \
+  "ON k.id = h.key_id WHERE h.run_id = $1 AND h.slot < 0) AS moves"
+  ABSL_RETURN_IF_ERROR(driver_.Exec(
+      "DELETE FROM history WHERE (key_id, slot) IN (SELECT moves.key_id, moves.place % $2 "
+      "FROM " PICKET_HISTORY_MOVES ")",
+      {run, slots}));
+  return driver_.Exec(
+      "UPDATE history SET slot = moves.place % $2, sequence = moves.place FROM " PICKET_HISTORY_MOVES
+      " WHERE history.key_id = moves.key_id AND history.slot = moves.slot",
+      {run, slots});
+#undef PICKET_HISTORY_MOVES
 }
 
 }  // namespace picket

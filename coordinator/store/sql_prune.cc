@@ -50,10 +50,6 @@ absl::Status DeleteRest(SqlDriver& driver, const RunName& run) {
   ABSL_RETURN_IF_ERROR(driver.Exec("DELETE FROM shards WHERE project = $1 AND run_id = $2", name));
   ABSL_RETURN_IF_ERROR(
       driver.Exec("DELETE FROM run_tests WHERE project = $1 AND run_id = $2", name));
-  if (!run.passed) {
-    ABSL_RETURN_IF_ERROR(
-        driver.Exec("DELETE FROM history WHERE run_id = $1", {V::Text(run.run_id)}));
-  }
   std::vector<std::string> digests;
   ABSL_RETURN_IF_ERROR(
       driver.Query("SELECT sha256 FROM run_blobs WHERE project = $1 AND run_id = $2", name,

@@ -67,6 +67,11 @@ constexpr const char* kMigrations[] = {
     "  target TEXT NOT NULL, create_us BIGINT NOT NULL, due_us BIGINT NOT NULL,"
     "  tries BIGINT NOT NULL, run @BLOB@ NOT NULL);"
     "CREATE INDEX outbox_by_due ON outbox (target, due_us);",
+    // 3: measurements of a run wait at slots below 0 until it is sealed. What was kept before
+    // was written in another form.
+    "DELETE FROM history;"
+    "ALTER TABLE history ADD COLUMN learning BIGINT NOT NULL DEFAULT 0;"
+    "ALTER TABLE history_keys ADD COLUMN kept BIGINT NOT NULL DEFAULT 0;",
 };
 
 absl::StatusOr<int64_t> CurrentSchema(SqlDriver& driver) {

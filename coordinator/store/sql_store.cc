@@ -226,10 +226,9 @@ class SqlStore final : public Store {
                                                       const std::string& baseline,
                                                       size_t most) override {
     return Read<HistoryRow>(
-        "SELECT h.run_id, h.time_us, h.total_us, h.measurement FROM history_keys k "
-        "JOIN history h ON h.key_id = k.id LEFT JOIN runs r ON r.run_id = h.run_id "
-        "WHERE k.project = $1 AND k.suite = $2 AND k.test_id = $3 AND k.location = $4 AND "
-        "k.baseline = $5 AND (r.run_id IS NULL OR r.passed = 1) ORDER BY h.sequence DESC LIMIT $6",
+        "SELECT h.run_id, h.time_us, h.total_us, h.measurement, h.learning FROM history_keys k "
+        "JOIN history h ON h.key_id = k.id WHERE k.project = $1 AND k.suite = $2 AND k.test_id = $3 AND k.location = $4 AND "
+        "k.baseline = $5 AND h.slot >= 0 ORDER BY h.sequence DESC LIMIT $6",
         {V::Text(project), V::Text(key.suite), V::Text(key.test_id), V::Text(key.location),
          V::Text(baseline), V::Int(static_cast<int64_t>(most))},
         [&](const SqlRow& row, HistoryRow& history) {
@@ -238,6 +237,7 @@ class SqlStore final : public Store {
           history.time = TimeFromMicros(row.Int(1));
           history.total_us = static_cast<uint32_t>(row.Int(2));
           history.measurement = row.String(3);
+          history.learning = row.Int(4) != 0;
           return absl::OkStatus();
         });
   }

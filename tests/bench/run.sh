@@ -19,7 +19,7 @@ fi
 if [ -z "${PICKET_BIN:-}" ]; then
   cmake --preset release --log-level=WARNING >/dev/null
   cmake --build build/release -j "$(nproc)" --target picket picket-coordinator picket-agent \
-    engine_bench instant_agents small_runs truth_server >/dev/null
+    engine_bench instant_agents small_runs truth_server regression_noise >/dev/null
   export PICKET_BIN=$PWD/build/release/bin
 fi
 exec python3 tests/bench/bench.py "$@"

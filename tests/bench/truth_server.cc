@@ -4,6 +4,7 @@
 //
 //   truth_server PORT      (0 = any; prints "port N")
 //   GET /50?...            waits 50 ms; answers X-Delay-Us: <measured>
+//   GET /0.2?...           waits 200 us
 //
 // One thread, epoll, a timer heap. Loopback only.
 
@@ -124,7 +125,8 @@ class Server {
     if (end == std::string::npos) return;
     const int64_t now = NowUs();
     const size_t path = connection.in.find('/');
-    const int64_t delay = std::atoll(connection.in.c_str() + path + 1) * 1000;
+    const int64_t delay =
+        static_cast<int64_t>(std::strtod(connection.in.c_str() + path + 1, nullptr) * 1000);
     connection.close_after = connection.in.find("onnection: close") != std::string::npos;
     connection.in.erase(0, end + 4);
     due_.push({now + delay, now, fd, connection.generation});

@@ -7,6 +7,7 @@ import sqlite3
 import stat
 import subprocess
 import threading
+import time
 import unittest
 
 from fleet import BIN, FleetCase, main, wait_until
@@ -151,6 +152,44 @@ class StoreTest(FleetCase):
         self.fleet.start_coordinator()
         mode = stat.S_IMODE(os.stat(self.fleet.directory / "picket.db").st_mode)
         self.assertEqual(mode, 0o600)
+
+
+class SilentTest(FleetCase):
+    """Coordinators that are there and say nothing."""
+
+    def silent(self):
+        server = socket.create_server(("127.0.0.1", 0), backlog=100)
+        self.addCleanup(server.close)
+        return f"127.0.0.1:{server.getsockname()[1]}"
+
+    def test_silent_coordinator_is_given_up_in_the_time_that_was_said(self):
+        path = self.fleet.write("good.yaml", HEAD + TEST)
+        for command in (("run", path), ("runs",), ("wait", "2aaaaaaaaaaaaaaa")):
+            with self.subTest(command):
+                address = self.silent()
+                began = time.monotonic()
+                result = self.fleet.picket(*command, "--coordinator", address, "--connect-timeout", "1s", timeout=60,
+                                           expect=4)
+                self.assertLess(time.monotonic() - began, 10)
+                self.assertIn(address, result.err)
+
+    def test_the_next_coordinator_is_asked_when_the_first_is_silent(self):
+        self.fleet.start_coordinator()
+        self.fleet.picket("runs", "--coordinator", f"{self.silent()},{self.fleet.grpc}", "--connect-timeout", "1s",
+                          timeout=60, expect=0)
+
+
+class AgentTest(FleetCase):
+    def refuse(self, *options):
+        process = self.fleet.start("bad-agent", [
+            BIN / "picket-agent", "--coordinator", "127.0.0.1:1", "--http-listen", "127.0.0.1:0", *options])
+        self.assertEqual(process.popen.wait(20), 2)
+        return process.text()
+
+    def test_unusable_ca_file_is_refused_at_start(self):
+        self.assertIn("/no/such/ca.pem", self.refuse("--ca-file", "/no/such/ca.pem"))
+        junk = self.fleet.write("junk.pem", "this is no certificate\n")
+        self.assertIn("junk.pem", self.refuse("--ca-file", junk))
 
 
 class TargetTest(FleetCase):

@@ -181,7 +181,7 @@ class Fleet:
 
     # -- servers and files
 
-    def start_nginx(self, locations="", log=True, name="nginx"):
+    def start_nginx(self, locations="", log=True, name="nginx", host="127.0.0.1", http=""):
         """An nginx of our own on loopback. Returns (HOST:PORT, access log path)."""
         state = self.directory / name
         state.mkdir(exist_ok=True)
@@ -194,12 +194,13 @@ pid {state}/nginx.pid; error_log {state}/error.log warn;
 events {{ worker_connections 8192; }}
 http {{
   log_format uri '$request_uri';
+  {http}
   access_log {f"{access} uri" if log else "off"};
   client_body_temp_path {state}/body; proxy_temp_path {state}/proxy; fastcgi_temp_path {state}/fastcgi;
   uwsgi_temp_path {state}/uwsgi; scgi_temp_path {state}/scgi;
   keepalive_requests 1000000;
   server {{
-    listen 127.0.0.1:{port};
+    listen {host}:{port};
     location / {{ default_type text/plain; return 200 "hello\\n"; }}
     {locations}
   }}
@@ -207,14 +208,14 @@ http {{
             nginx = self.start(name, [shutil.which("nginx") or "/usr/sbin/nginx", "-e", state / "error.log",
                                       "-c", state / "nginx.conf"])
             try:
-                wait_until(lambda: not nginx.alive() or http_get(f"http://127.0.0.1:{port}/"), "nginx", 10)
+                wait_until(lambda: not nginx.alive() or http_get(f"http://{host}:{port}/"), "nginx", 10)
             except AssertionError:
                 pass
             if nginx.alive():
                 if log:
                     # The readiness probe is no witness.
                     access.write_text("")
-                return f"127.0.0.1:{port}", access
+                return f"{host}:{port}", access
         raise AssertionError("nginx did not start: " + nginx.text())
 
     def write(self, name, text):

@@ -40,6 +40,12 @@ EndByte Oracle::End(const v1::Test& test, uint32_t execution) const {
     const bool again = (outcome == v1::Outcome::FAILED && retries(v1::Retry::FAILED)) ||
                        (outcome == v1::Outcome::INCONCLUSIVE && retries(v1::Retry::INCONCLUSIVE));
     if (!again) break;
+    // What comes after is a probe, and those do not count.
+    const auto& where = test.retry().where();
+    if (!where.empty() &&
+        where[std::min(static_cast<int>(attempt), where.size()) - 1] == v1::Retry::ANYWHERE) {
+      break;
+    }
   }
   switch (counts) {
     case v1::Outcome::PASSED:

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/ids.h"
+#include "coordinator/core/proto_time.h"
 
 namespace picket::simulation {
 namespace {
@@ -86,7 +87,7 @@ void SimAgent::Kill(absl::Duration notice) {
   *alive_ = false;
   session_ = nullptr;
   checks_.clear();
-  if (stream_ != nullptr) stream_->AgentDied(notice);
+  if (stream_ != nullptr) stream_->AgentDied(notice, world_->random().Chance(0.5));
   stream_ = nullptr;
 }
 
@@ -151,13 +152,23 @@ void SimAgent::Carry(SessionEffect effect) {
     };
   } else if (auto* send = std::get_if<SendMessage>(&effect)) {
     if (stream_ != nullptr && send->stream == stream_number_) {
+      if (send->message.has_hello()) {
+        SetTimestamp(absl::FromUnixSeconds(1'700'000'000) + world_->now() + options_.clock_skew,
+                     send->message.mutable_hello()->mutable_clock_time());
+      }
       stream_->ToCoordinator(std::move(send->message));
     }
   } else if (const auto* close = std::get_if<CloseStream>(&effect)) {
     if (close->stream != stream_number_ || stream_ == nullptr) return;
     if (close->abandon) {
-      stream_->Cut(absl::Microseconds(10),
-                   world_->Between(absl::ZeroDuration(), absl::Milliseconds(100)));
+      // A reset may overtake what was sent before, or come long after it.
+      if (world_->random().Chance(0.5)) {
+        stream_->Cut(absl::Microseconds(10),
+                     world_->Between(absl::ZeroDuration(), absl::Milliseconds(100)));
+      } else {
+        stream_->Linger(absl::Microseconds(10),
+                        world_->Between(absl::ZeroDuration(), absl::Seconds(20)));
+      }
     } else {
       stream_->CloseByAgent();
     }
@@ -178,10 +189,15 @@ void SimAgent::Carry(SessionEffect effect) {
 }
 
 void SimAgent::Begin(const StartCheck& start) {
+  const v1::Test& test = start.test->test;
+  if (!test.repeatable()) {
+    world_->Note(absl::StrCat("agent ", options_.name, " starts ", start.lease.run_id, " ",
+                              start.execution, " under ", start.lease.shard, "/",
+                              start.lease.epoch));
+  }
   checkers_->OnStarted(start.lease.run_id, start.execution, start.number);
   const CheckId check = start.check;
   checks_[check] = start;
-  const v1::Test& test = start.test->test;
   if (test.tags_size() > 0 && test.tags(0) == "poison") {
     // It kills whoever runs it; a supervisor starts the agent again.
     Later(world_->Between(absl::Milliseconds(1), absl::Milliseconds(30)), [this] {

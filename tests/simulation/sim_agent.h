@@ -34,6 +34,8 @@ class SimAgent {
     absl::Duration check_most = absl::Milliseconds(500);
     // This one is slower than the others by so much.
     double slowness = 1;
+    // Of its wall clock, which nothing may depend on.
+    absl::Duration clock_skew = absl::ZeroDuration();
   };
   // Opens a stream to some live coordinator; null when none can be reached.
   using Dialer = std::function<std::shared_ptr<Stream>()>;

@@ -23,6 +23,11 @@ std::string Describe(const Proposal& proposal, const Outcome& outcome) {
     for (const ResultRow& row : p->results) {
       absl::StrAppend(&text, row.deciding ? " =" : row.late ? " late" : " ~", row.execution);
     }
+    const char* before = "; started";
+    for (const auto& [position, mark] : p->shard.marks) {
+      if (!mark.started) continue;
+      absl::StrAppend(&text, std::exchange(before, ""), " ", p->shard.executions[position]);
+    }
     return text;
   }
   if (const auto* p = std::get_if<AdmitRun>(&proposal)) {
@@ -62,7 +67,8 @@ SimCoordinator::~SimCoordinator() {
   *alive_ = false;
   world_->Note(absl::StrCat(options_.coordinator, " dies"));
   for (auto& [peer, stream] : streams_) {
-    stream->CoordinatorDied(world_->Between(absl::ZeroDuration(), absl::Milliseconds(50)));
+    stream->CoordinatorDied(world_->Between(absl::ZeroDuration(), absl::Milliseconds(50)),
+                            world_->random().Chance(0.5));
   }
 }
 
@@ -76,7 +82,10 @@ void SimCoordinator::Accept(std::shared_ptr<Stream> stream) {
   const PeerId peer = next_peer_++;
   streams_[peer] = stream;
   stream->coordinator.on_agent_message = [this, peer](v1::AgentMessage message) {
-    if (message.has_hello()) spools_[peer] = message.hello().spool();
+    if (message.has_hello()) {
+      spools_[peer] = message.hello().spool();
+      instances_[peer] = message.hello().instance();
+    }
     Apply(event::PeerSent{.peer = peer, .message = std::move(message)});
     Pump();
   };
@@ -118,6 +127,10 @@ void SimCoordinator::Tell(Effects effects) {
     const auto it = streams_.find(send.peer);
     if (it == streams_.end()) continue;
     if (send.message.has_ack()) checkers_->OnAck(spools_[send.peer], send.message.ack());
+    if (send.message.has_grant()) {
+      checkers_->OnGrant(instances_[send.peer], send.message.grant());
+    }
+    if (send.message.has_started_ack()) checkers_->OnStartedAck(send.message.started_ack());
     it->second->ToAgent(std::move(send.message));
   }
   for (ClosePeer& close : effects.closes) {
@@ -126,19 +139,13 @@ void SimCoordinator::Tell(Effects effects) {
     world_->Note(absl::StrCat(options_.coordinator, " closes a stream: ", close.status.ToString()));
     it->second->CloseByCoordinator(std::move(close.status));
   }
-  for (const v1::LeaseId& id : effects.lookups) {
-    Later(world_->Between(absl::Microseconds(100), absl::Milliseconds(3)), [this, id] {
-      absl::StatusOr<std::optional<LeaseRow>> lease =
-          store_->FindLease(id.run_id(), id.shard(), id.epoch());
-      Later(world_->Between(absl::ZeroDuration(), absl::Milliseconds(3)),
-            [this, id, lease = *std::move(lease)]() mutable {
-              Apply(event::LeaseFound{.id = id, .lease = std::move(lease)});
-              Pump();
-            });
-    });
-  }
+  for (const v1::LeaseId& id : effects.lookups) Lookup(id);
   reload_.insert(effects.reload.begin(), effects.reload.end());
   poll_wanted_ = std::max(poll_wanted_, effects.poll);
+  for (const std::string& id : effects.changed) {
+    const RunState* run = core_.FindRun(id);
+    if (run != nullptr) checkers_->OnProgressTold(core_.View(*run).run);
+  }
   for (const SealedRun& sealed : effects.sealed) checkers_->OnRunTold(sealed.row.run);
   for (Answer& answer : effects.answers) {
     const auto it = waiters_.find(answer.token);
@@ -158,10 +165,10 @@ void SimCoordinator::Pump() {
     Tell(std::move(effects));
     if (!proposals.empty()) Commit(std::move(proposals));
   }
-  if ((poll_wanted_ != 0 || !reload_.empty()) && !polling_) {
-    polling_ = true;
-    Later(absl::Milliseconds(1), [this] {
-      polling_ = false;
+  if ((poll_wanted_ != 0 || !reload_.empty()) && !polling_ && !wanted_armed_) {
+    wanted_armed_ = true;
+    Later(std::max(absl::Milliseconds(1), poll_not_before_ - world_->now()), [this] {
+      wanted_armed_ = false;
       Poll();
     });
   }
@@ -188,115 +195,191 @@ void SimCoordinator::Commit(std::vector<Proposal> proposals) {
   if (world_->random().Chance(faults_->slow)) {
     before += world_->Between(absl::Seconds(1), absl::Seconds(8));
   }
-  const bool refuse = world_->random().Chance(faults_->refuse);
+  const bool cut = world_->now() < store_cut_until_;
+  if (cut) before += world_->Between(absl::ZeroDuration(), absl::Seconds(3));
+  const bool ghost = world_->random().Chance(cut ? 0.2 : faults_->ghost);
+  const bool refuse = !ghost && (cut || world_->random().Chance(faults_->refuse));
   const bool mute = world_->random().Chance(faults_->mute);
   const absl::Duration after = world_->Between(faults_->commit_least, faults_->commit_most) / 2;
   // The store goes on even if this coordinator dies meanwhile.
   auto shared = std::make_shared<std::vector<Proposal>>(std::move(proposals));
-  world_->After(before, [this, alive = alive_, world = world_, store = store_,
-                         checkers = checkers_, shared, refuse, mute, after] {
+  const auto write = [world = world_, store = store_, checkers = checkers_, shared,
+                      name = options_.coordinator] {
+    auto result = std::make_shared<CommitResult>(*store->Commit(*shared));
+    checkers->OnCommitted(*shared, *result);
+    for (size_t i = 0; i < shared->size(); ++i) {
+      const std::string line = Describe((*shared)[i], result->outcomes[i]);
+      if (!line.empty()) world->Note(absl::StrCat(name, " ", line));
+    }
+    return result;
+  };
+  if (ghost) {
+    const auto kept = std::make_shared<std::vector<Proposal>>(*shared);
+    Later(before, [this, kept] { Failed(kept, ", and it may be written yet"); });
+    world_->After(before + world_->Between(absl::ZeroDuration(), absl::Seconds(4)), write);
+    return;
+  }
+  world_->After(before, [this, alive = alive_, world = world_, write, shared, refuse, mute,
+                         after] {
     // Until `alive` says otherwise, `this` may be gone.
     if (!*alive && world->random().Chance(0.5)) return;  // it never left
     std::shared_ptr<CommitResult> result;
-    if (!refuse) {
-      result = std::make_shared<CommitResult>(*store->Commit(*shared));
-      checkers->OnCommitted(*shared, *result);
-      for (size_t i = 0; i < shared->size(); ++i) {
-        const std::string line = Describe((*shared)[i], result->outcomes[i]);
-        if (!line.empty()) world->Note(absl::StrCat(line));
-      }
-    }
+    if (!refuse) result = write();
     if (!*alive) return;
     Later(after, [this, shared, result, mute] {
+      if (result == nullptr) return Failed(shared, "");
+      if (mute) return Failed(shared, ", though it was written");
       busy_ = false;
-      if (result == nullptr || mute) {
-        world_->Note(absl::StrCat(options_.coordinator, " store error",
-                                  result == nullptr ? "" : ", though it was written"));
-        commit_not_before_ =
-            world_->now() + world_->Between(absl::Milliseconds(20), absl::Milliseconds(300));
-        Apply(event::StoreFailed{.proposals = std::move(*shared)});
-      } else {
-        epoch_ = result->now - world_->now();
-        Apply(event::Committed{.proposals = std::move(*shared),
-                               .outcomes = std::move(result->outcomes)});
-      }
+      epoch_ = result->now - world_->now();
+      Apply(event::Committed{.proposals = std::move(*shared),
+                             .outcomes = std::move(result->outcomes)});
       Pump();
     });
   });
 }
 
-// Reads one thing after the other, with time between, as a real one does.
-void SimCoordinator::Poll() {
-  if (polling_) return;
-  polling_ = true;
-  const uint64_t generation = std::exchange(poll_wanted_, 0);
-  auto reload = std::make_shared<std::set<std::string>>(std::exchange(reload_, {}));
-  const auto pause = [this] {
-    return world_->Between(absl::ZeroDuration(), absl::Milliseconds(4));
-  };
-  auto known = std::make_shared<std::map<std::string, std::vector<uint64_t>>>();
-  for (const std::string& id : core_.ActiveRuns()) (*known)[id] = core_.KnownRevs(id);
-  Later(pause(), [this, generation, reload, known, pause] {
-    auto agents = std::make_shared<std::vector<AgentRow>>(*store_->LoadAgents());
-    Later(pause(), [this, generation, reload, known, pause, agents] {
-      Apply(event::AgentsLoaded{.agents = std::move(*agents)});
-      const std::vector<RunRow> active = *store_->ListActiveRuns();
-      std::set<std::string> seen;
-      absl::Duration at = absl::ZeroDuration();
-      for (const RunRow& row : active) {
-        const std::string id = row.run.run_id();
-        seen.insert(id);
-        at += pause();
-        if (!known->contains(id)) {
-          Later(at, [this, row, pause] { PollRun(row, false); });
-          continue;
-        }
-        Later(at, [this, id, reload, known, pause] {
-          auto loaded = std::make_shared<event::ShardsLoaded>();
-          loaded->run_id = id;
-          loaded->shards = *store_->LoadChangedShards(id, known->at(id), 1000);
-          if (loaded->shards.empty() && !reload->contains(id)) return;
-          Later(pause(), [this, loaded, pause] {
-            loaded->leases = *store_->LoadLeases(loaded->run_id);
-            Later(pause(), [this, loaded] {
-              Apply(std::move(*loaded));
-              Pump();
-            });
-          });
-        });
-      }
-      for (const auto& [id, revs] : *known) {
-        if (seen.contains(id)) continue;
-        const absl::StatusOr<RunRow> row = store_->GetRun(id);
-        if (row.ok() && row->run.state() != v1::Run::SEALED) continue;
-        event::RunGone gone{.run_id = id, .run = std::nullopt};
-        if (row.ok()) gone.run = *row;
-        Apply(std::move(gone));
-      }
-      Later(at + absl::Milliseconds(13), [this, generation] {
-        polling_ = false;
-        loaded_ = true;
-        if (generation != 0) Apply(event::Polled{.generation = generation});
-        Pump();
-        if (!options_.exclusive && !std::exchange(poll_armed_, true)) {
-          Later(kPoll, [this] {
-            poll_armed_ = false;
-            Poll();
-          });
-        }
-      });
+void SimCoordinator::Failed(std::shared_ptr<std::vector<Proposal>> proposals, const char* how) {
+  busy_ = false;
+  world_->Note(absl::StrCat(options_.coordinator, " store error", how));
+  commit_not_before_ =
+      world_->now() + world_->Between(absl::Milliseconds(20), absl::Milliseconds(300));
+  Apply(event::StoreFailed{.proposals = std::move(*proposals)});
+  Pump();
+}
+
+void SimCoordinator::CutStore(absl::Duration until) {
+  world_->Note(absl::StrCat(options_.coordinator, " is cut off from the store until ",
+                            absl::FormatDuration(until)));
+  store_cut_until_ = until;
+}
+
+bool SimCoordinator::ReadFails() {
+  return world_->now() < store_cut_until_ || world_->random().Chance(faults_->read);
+}
+
+void SimCoordinator::Lookup(const v1::LeaseId& id) {
+  Later(Pause(), [this, id] {
+    if (ReadFails()) {
+      Later(absl::Seconds(1), [this, id] { Lookup(id); });
+      return;
+    }
+    Later(Pause(), [this, id,
+                    lease = *store_->FindLease(id.run_id(), id.shard(), id.epoch())]() mutable {
+      Apply(event::LeaseFound{.id = id, .lease = std::move(lease)});
+      Pump();
     });
   });
 }
 
-void SimCoordinator::PollRun(const RunRow& row, bool) {
+struct SimCoordinator::PollState {
+  uint64_t generation = 0;
+  std::set<std::string> reload;
+  std::map<std::string, std::vector<uint64_t>> known;  // run -> revs
+  std::set<std::string> seen;
+  bool failed = false;
+};
+
+// Reads one thing after the other, with time between, as a real one does. Whatever read
+// fails ends the poll; what it was asked for is asked again.
+void SimCoordinator::Poll() {
+  if (polling_) return;
+  polling_ = true;
+  auto poll = std::make_shared<PollState>();
+  poll->generation = std::exchange(poll_wanted_, 0);
+  poll->reload = std::exchange(reload_, {});
+  for (const std::string& id : core_.ActiveRuns()) poll->known[id] = core_.KnownRevs(id);
+  Later(Pause(), [this, poll] {
+    if (ReadFails()) {
+      poll->failed = true;
+      return EndPoll(poll);
+    }
+    auto agents = std::make_shared<std::vector<AgentRow>>(*store_->LoadAgents());
+    Later(Pause(), [this, poll, agents] {
+      Apply(event::AgentsLoaded{.agents = std::move(*agents)});
+      PollRuns(poll);
+    });
+  });
+}
+
+void SimCoordinator::PollRuns(PollPtr poll) {
+  if (ReadFails()) {
+    poll->failed = true;
+    return EndPoll(poll);
+  }
+  absl::Duration at = absl::ZeroDuration();
+  const std::vector<RunRow> active = *store_->ListActiveRuns();
+  for (const RunRow& row : active) {
+    const std::string id = row.run.run_id();
+    poll->seen.insert(id);
+    at += Pause();
+    if (!poll->known.contains(id)) {
+      Later(at, [this, row, poll] { PollRun(row, poll); });
+      continue;
+    }
+    Later(at, [this, id, poll] {
+      if (poll->failed |= ReadFails()) return;
+      auto loaded = std::make_shared<event::ShardsLoaded>();
+      loaded->run_id = id;
+      loaded->known = poll->known.at(id);
+      loaded->shards = *store_->LoadChangedShards(id, poll->known.at(id), 1000);
+      if (loaded->shards.empty() && !poll->reload.contains(id)) return;
+      Later(Pause(), [this, loaded, poll] {
+        if (poll->failed |= ReadFails()) return;
+        loaded->leases = *store_->LoadLeases(loaded->run_id);
+        Later(Pause(), [this, loaded] {
+          Apply(std::move(*loaded));
+          Pump();
+        });
+      });
+    });
+  }
+  PollGone(poll);
+  Later(at + absl::Milliseconds(13), [this, poll] { EndPoll(poll); });
+}
+
+void SimCoordinator::PollGone(PollPtr poll) {
+  for (const auto& [id, revs] : poll->known) {
+    if (poll->seen.contains(id)) continue;
+    if (poll->failed |= ReadFails()) return;
+    const absl::StatusOr<RunRow> row = store_->GetRun(id);
+    if (row.ok() && row->run.state() != v1::Run::SEALED) continue;
+    event::RunGone gone{.run_id = id, .run = std::nullopt};
+    if (row.ok()) gone.run = *row;
+    Apply(std::move(gone));
+  }
+}
+
+void SimCoordinator::EndPoll(PollPtr poll) {
+  polling_ = false;
+  if (poll->failed) {
+    world_->Note(absl::StrCat(options_.coordinator, " cannot read the store"));
+    poll_not_before_ = world_->now() + kPoll;
+    poll_wanted_ = std::max(poll_wanted_, poll->generation);
+    reload_.insert(poll->reload.begin(), poll->reload.end());
+  } else {
+    loaded_ = true;
+    if (poll->generation != 0) Apply(event::Polled{.generation = poll->generation});
+  }
+  Pump();
+  const bool again = !options_.exclusive || poll->failed;
+  if (again && !std::exchange(poll_armed_, true)) {
+    Later(kPoll, [this] {
+      poll_armed_ = false;
+      Poll();
+    });
+  }
+}
+
+void SimCoordinator::PollRun(const RunRow& row, PollPtr poll) {
+  if (poll->failed |= ReadFails()) return;
   auto loaded = std::make_shared<event::RunLoaded>();
   loaded->run = row;
   loaded->plan = MakeRunPlan(row, *store_->LoadTests(row.run.run_id(), DataRows::kLoad), {});
   loaded->shards = *store_->LoadShards(row.run.run_id());
-  Later(world_->Between(absl::ZeroDuration(), absl::Milliseconds(4)), [this, loaded] {
+  Later(Pause(), [this, loaded, poll] {
+    if (poll->failed |= ReadFails()) return;
     loaded->leases = *store_->LoadLeases(loaded->run.run.run_id());
-    Later(world_->Between(absl::ZeroDuration(), absl::Milliseconds(4)), [this, loaded] {
+    Later(Pause(), [this, loaded] {
       Apply(std::move(*loaded));
       Pump();
     });

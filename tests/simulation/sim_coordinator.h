@@ -1,8 +1,8 @@
 // File: sim_coordinator.h
 //
 // A coordinator process: the production core, with the loop around it done over in
-// simulated time - the store slow, failing, or losing its answers; reads stale by the
-// time they arrive.
+// simulated time - the store slow, failing, losing its answers, or writing long after it
+// was given up; reads failing, and stale by the time they arrive.
 //
 // Thread rule: thread-compatible.
 
@@ -31,6 +31,8 @@ struct StoreFaults {
   double refuse = 0;  // a commit fails, nothing is written
   double mute = 0;    // it is written, and the answer is lost
   double slow = 0;    // it takes seconds
+  double ghost = 0;   // it fails here, and is written all the same, later
+  double read = 0;    // a read fails
 };
 
 class SimCoordinator {
@@ -46,6 +48,8 @@ class SimCoordinator {
   void CreateRun(AdmitRun admit, std::function<void(absl::StatusOr<v1::Run>)> done);
   void CancelRun(const std::string& run_id, std::function<void(absl::StatusOr<v1::Run>)> done);
   Fleet LiveFleet() const { return core_.LiveFleet(); }
+  // Its link to the store is cut until then: commits fail, or come late; reads fail.
+  void CutStore(absl::Duration until);
 
  private:
   absl::Time StoreNow() const { return epoch_ + world_->now(); }
@@ -55,8 +59,20 @@ class SimCoordinator {
   void Tell(Effects effects);
   void Pump();
   void Commit(std::vector<Proposal> proposals);
+  void Failed(std::shared_ptr<std::vector<Proposal>> proposals, const char* how);
   void Poll();
-  void PollRun(const RunRow& row, bool reload);
+  // What a poll that is under way was asked for, and what is known here of each run.
+  struct PollState;
+  using PollPtr = std::shared_ptr<PollState>;
+  void PollRuns(PollPtr poll);
+  void PollGone(PollPtr poll);
+  void EndPoll(PollPtr poll);
+  void PollRun(const RunRow& row, PollPtr poll);
+  bool ReadFails();
+  absl::Duration Pause() {
+    return world_->Between(absl::ZeroDuration(), absl::Milliseconds(4));
+  }
+  void Lookup(const v1::LeaseId& id);
   void Arm();
 
   World* const world_;
@@ -68,15 +84,18 @@ class SimCoordinator {
   absl::Time epoch_;  // the store's clock at simulated time 0, as far as is known here
   Core core_;
   std::map<PeerId, std::shared_ptr<Stream>> streams_;
-  std::map<PeerId, std::string> spools_;  // for the checkers
+  std::map<PeerId, std::string> spools_, instances_;  // for the checkers
   std::map<TokenId, std::function<void(Answer)>> waiters_;
   PeerId next_peer_ = 1;
   TokenId next_token_ = 1;
   bool loaded_ = false;
   bool busy_ = false;
   bool polling_ = false;
-  bool poll_armed_ = false;  // the next periodic one
+  bool poll_armed_ = false;    // the next periodic one
+  bool wanted_armed_ = false;  // one that was asked for
+  absl::Duration poll_not_before_ = absl::ZeroDuration();
   absl::Duration commit_not_before_ = absl::ZeroDuration();
+  absl::Duration store_cut_until_ = absl::ZeroDuration();
   uint64_t poll_wanted_ = 0;
   std::set<std::string> reload_;
   absl::Duration armed_ = absl::InfiniteDuration();

@@ -18,18 +18,26 @@ void Stream::HoldUp(bool to_coordinator, absl::Duration until) {
 }
 
 void Stream::ToCoordinator(v1::AgentMessage message) {
-  if (cut_) return;
+  if (cut_ || agent_gone_) return;
+  const bool repeatable = message.has_results() || message.has_heartbeat();
+  if (repeatable && world_->random().Chance(options_->twice)) DeliverToCoordinator(message);
+  DeliverToCoordinator(std::move(message));
+}
+
+void Stream::DeliverToCoordinator(v1::AgentMessage message) {
   world_->At(Arrival(true), [self = shared_from_this(), message = std::move(message)]() mutable {
-    if (!self->cut_ && !self->coordinator_told_ && self->coordinator.on_agent_message) {
+    if (!self->cut_ && !self->coordinator_gone_ && !self->coordinator_told_ &&
+        self->coordinator.on_agent_message) {
       self->coordinator.on_agent_message(std::move(message));
     }
   });
 }
 
 void Stream::ToAgent(v1::CoordinatorMessage message) {
-  if (cut_) return;
+  if (cut_ || coordinator_gone_) return;
   world_->At(Arrival(false), [self = shared_from_this(), message = std::move(message)]() mutable {
-    if (!self->cut_ && !self->agent_told_ && self->agent.on_coordinator_message) {
+    if (!self->cut_ && !self->agent_gone_ && !self->agent_told_ &&
+        self->agent.on_coordinator_message) {
       self->agent.on_coordinator_message(std::move(message));
     }
   });
@@ -65,19 +73,34 @@ void Stream::CloseByAgent() {
   });
 }
 
-void Stream::AgentDied(absl::Duration notice) {
+void Stream::AgentDied(absl::Duration notice, bool delivered) {
   agent = {};
-  agent_told_ = true;
-  cut_ = true;
-  world_->After(notice, [self = shared_from_this()] { self->TellCoordinatorClosed(); });
+  agent_told_ = agent_gone_ = true;
+  if (!delivered) cut_ = true;
+  world_->After(notice, [self = shared_from_this()] {
+    self->cut_ = true;
+    self->TellCoordinatorClosed();
+  });
 }
 
-void Stream::CoordinatorDied(absl::Duration notice) {
+void Stream::CoordinatorDied(absl::Duration notice, bool delivered) {
   coordinator = {};
-  coordinator_told_ = true;
-  cut_ = true;
+  coordinator_told_ = coordinator_gone_ = true;
+  if (!delivered) cut_ = true;
   world_->After(notice, [self = shared_from_this()] {
+    self->cut_ = true;
     self->TellAgentClosed(absl::UnavailableError("connection reset"));
+  });
+}
+
+void Stream::Linger(absl::Duration agent_notice, absl::Duration coordinator_notice) {
+  if (cut_ || std::exchange(agent_gone_, true)) return;
+  world_->After(agent_notice, [self = shared_from_this()] {
+    self->TellAgentClosed(absl::UnavailableError("connection timed out"));
+  });
+  world_->After(coordinator_notice, [self = shared_from_this()] {
+    self->cut_ = true;
+    self->TellCoordinatorClosed();
   });
 }
 

@@ -84,6 +84,12 @@ class FakeCoordinator : public Coordinator {
     response.mutable_run()->set_run_id("created");
     done(std::move(response));
   }
+  void EstimateRun(v1::EstimateRunRequest request, Callback<v1::PlanEstimate> done) override {
+    Note(absl::StrCat("EstimateRun ", request.ShortDebugString()));
+    v1::PlanEstimate estimate;
+    estimate.set_agents(3);
+    done(std::move(estimate));
+  }
   void GetRun(v1::GetRunRequest request, Callback<v1::Run> done) override {
     done(Find(request.run_id()));
   }

@@ -116,7 +116,8 @@ TEST(SqliteStoreTest, ANewerStoreIsRefusedAndBothVersionsAreNamed) {
 TEST(SqliteStoreTest, AStoreWithoutAnOutboxGetsOne) {
   TempFolder folder;
   { ASSERT_OK(Open(folder.File("p.db"))); }
-  RunSql(folder.File("p.db"), "DROP TABLE outbox; DELETE FROM picket_schema WHERE version >= 2");
+  RunSql(folder.File("p.db"), "DROP TABLE outbox; ALTER TABLE history DROP COLUMN learning;"
+         "ALTER TABLE history_keys DROP COLUMN kept; DELETE FROM picket_schema WHERE version >= 2");
   ASSERT_OK_AND_ASSIGN(auto store, Open(folder.File("p.db")));
   store->KeepOutbox({"deploys"});
   AdmitRun empty = MakeAdmission(RunId(1), 0, {"eu-west"});

@@ -275,6 +275,72 @@ TEST_P(StoreContract, HistoryIsOfPassingRunsNewestFirst) {
   EXPECT_LE(expected[1], 9000u);
 }
 
+TEST_P(StoreContract, RunsThatDoNotPassPushNothingOut) {
+  const Store::DurationKey key{"shop", "test-0", "eu-west"};
+  Admit(RunId(1), 1, {"eu-west"});
+  WriteShard passing;
+  passing.shard = Shard(RunId(1), 0);
+  passing.shard.ends[0] = kPassed;
+  passing.history = {MakeHistory(RunId(1), 800)};
+  ASSERT_TRUE(Put(passing).committed);
+  for (int run = 2; run <= 4; ++run) {
+    Admit(RunId(run), 1, {"eu-west"});
+    WriteShard failing;
+    failing.shard = Shard(RunId(run), 0);
+    failing.shard.ends[0] = kFailed;
+    failing.history.assign(150, MakeHistory(RunId(run), 9000));
+    ASSERT_TRUE(Put(failing).committed);
+  }
+  Reopen();
+  ASSERT_OK_AND_ASSIGN(std::vector<HistoryRow> rows,
+                       store().LoadHistory("default", key, "main", 1000));
+  ASSERT_THAT(rows, SizeIs(1));
+  EXPECT_EQ(rows[0].total_us, 800u);
+}
+
+TEST_P(StoreContract, HistoryOutlivesItsRun) {
+  const Store::DurationKey key{"shop", "test-0", "eu-west"};
+  for (int run = 1; run <= 3; ++run) {
+    Admit(RunId(run), 1, {"eu-west"});
+    WriteShard write;
+    write.shard = Shard(RunId(run), 0);
+    write.shard.ends[0] = kPassed;
+    write.history = {MakeHistory(RunId(run), static_cast<uint32_t>(run))};
+    ASSERT_TRUE(Put(write).committed);
+  }
+  while (true) {
+    ASSERT_OK_AND_ASSIGN(const size_t gone, store().Prune(1, absl::InfinitePast(), 100));
+    if (gone == 0) break;
+  }
+  ASSERT_OK_AND_ASSIGN(std::vector<HistoryRow> rows,
+                       store().LoadHistory("default", key, "main", 1000));
+  ASSERT_THAT(rows, SizeIs(3));
+  EXPECT_EQ(rows[0].total_us, 3u);
+}
+
+TEST_P(StoreContract, ARunThatOnlyLearnsKeepsWhatLearns) {
+  const Store::DurationKey key{"shop", "test-0", "eu-west"};
+  Admit(RunId(1), 1, {"eu-west"});
+  Admit(RunId(2), 1, {"eu-west"});
+  WriteShard learning;
+  learning.shard = Shard(RunId(1), 0);
+  learning.shard.ends[0] = MakeEnd(v1::End::INCONCLUSIVE, false, true);
+  learning.history = {MakeHistory(RunId(1), 800), MakeHistory(RunId(1), 900)};
+  learning.history[1].learning = true;
+  ASSERT_TRUE(Put(learning).committed);
+  WriteShard unable;
+  unable.shard = Shard(RunId(2), 0);
+  unable.shard.ends[0] = MakeEnd(v1::End::INCONCLUSIVE);
+  unable.history = {MakeHistory(RunId(2), 7000)};
+  unable.history[0].learning = true;
+  ASSERT_TRUE(Put(unable).committed);
+  ASSERT_OK_AND_ASSIGN(std::vector<HistoryRow> rows,
+                       store().LoadHistory("default", key, "main", 1000));
+  ASSERT_THAT(rows, SizeIs(1));
+  EXPECT_EQ(rows[0].total_us, 900u);
+  EXPECT_TRUE(rows[0].learning);
+}
+
 TEST_P(StoreContract, HistoryKeepsTheLastTwoHundredMeasurements) {
   const Store::DurationKey key{"shop", "test-0", "eu-west"};
   for (int run = 1; run <= 3; ++run) {

@@ -244,6 +244,71 @@ TEST_P(StoreContract, DecidingTheLastByteSealsInTheSameCommit) {
   EXPECT_TRUE(lease->ended);
 }
 
+TEST_P(StoreContract, AnAwaitedProbeKeepsTheRunOpenAndItsEndCounts) {
+  Admit(RunId(1), 2, {"eu-west"});
+  WriteShard decided;
+  decided.shard = Shard(RunId(1), 0);
+  decided.shard.ends = {kPassed, WithProbe(kFailed)};
+  Mark mark;
+  mark.attempts = 1;
+  mark.probed = {"us-east"};
+  mark.give_up = absl::FromUnixMicros(1'700'000'000'123'456);
+  decided.shard.marks[1] = mark;
+  LeaseRow probe = MakeLease(decided.shard, 1, {1});
+  probe.location = "ap-south";
+  decided.shard.epoch = 1;
+  decided.grant.push_back(probe);
+  EXPECT_THAT(Put(decided).sealed, IsEmpty());
+  Reopen();
+
+  RunRow run = Run(RunId(1));
+  EXPECT_NE(run.run.state(), v1::Run::SEALED);
+  EXPECT_EQ(run.undecided, 1u);
+  EXPECT_EQ(run.failed, 1u);
+  EXPECT_EQ(run.run.ledger().failed(), 1u);
+  ShardRow shard = Shard(RunId(1), 0);
+  EXPECT_THAT(shard.ends, ElementsAre(kPassed, WithProbe(kFailed)));
+  ASSERT_EQ(shard.marks.count(1), 1u);
+  EXPECT_THAT(shard.marks.at(1).probed, ElementsAre("us-east"));
+  EXPECT_EQ(shard.marks.at(1).give_up, mark.give_up);
+  ASSERT_OK_AND_ASSIGN(std::vector<LeaseRow> leases, store().LoadLeases(RunId(1)));
+  ASSERT_THAT(leases, SizeIs(1));
+  EXPECT_EQ(leases[0].location, "ap-south");
+
+  WriteShard over;
+  over.shard = std::move(shard);
+  over.shard.ends[1] = kFailed;
+  over.shard.marks.clear();
+  over.end_epochs = {1};
+  ResultRow result = MakeResult(RunId(1), 0, 1, v1::Outcome::PASSED);
+  result.deciding = false;
+  result.result.mutable_attempts(0)->set_probe(true);
+  over.results.push_back(std::move(result));
+  const Outcome outcome = Put(over);
+  ASSERT_THAT(outcome.sealed, SizeIs(1));
+  run = outcome.sealed[0];
+  EXPECT_EQ(run.run.verdict(), v1::Verdict::FAILED);
+  EXPECT_EQ(run.undecided, 0u);
+  EXPECT_EQ(run.failed, 1u);
+  EXPECT_EQ(run.run.ledger().failed(), 1u);
+  EXPECT_EQ(run.run.ledger().passed(), 1u);
+}
+
+TEST_P(StoreContract, EndingARunEarlyWaitsForNoProbe) {
+  Admit(RunId(1), 2, {"eu-west"});
+  WriteShard decided;
+  decided.shard = Shard(RunId(1), 0);
+  decided.shard.ends = {WithProbe(kFailed), kUndecided};
+  decided.shard.marks[0].attempts = 1;
+  ASSERT_TRUE(Put(decided).committed);
+  const Outcome outcome = Put(EndRun{RunId(1), v1::EndCause::CANCELLED});
+  ASSERT_THAT(outcome.sealed, SizeIs(1));
+  EXPECT_EQ(outcome.sealed[0].run.ledger().failed(), 1u);
+  EXPECT_EQ(outcome.sealed[0].run.ledger().cancelled(), 1u);
+  EXPECT_EQ(outcome.sealed[0].failed, 1u);
+  EXPECT_THAT(Shard(RunId(1), 0).ends, ElementsAre(kFailed, MakeEnd(v1::End::CANCELLED)));
+}
+
 TEST_P(StoreContract, NothingIsWrittenToASealedRun) {
   Admit(RunId(1), 1, {"eu-west"});
   WriteShard write;

@@ -16,6 +16,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "picket/v1/agent_service.pb.h"
+#include "picket/v1/plan_service.pb.h"
 #include "picket/v1/result.pb.h"
 #include "picket/v1/run.pb.h"
 #include "picket/v1/run_service.pb.h"
@@ -95,7 +96,7 @@ std::set<std::string> Wire() {
   for (const FileDescriptor* file :
        {v1::Suite::descriptor()->file(), v1::Run::descriptor()->file(),
         v1::Evidence::descriptor()->file(), v1::GetRunRequest::descriptor()->file(),
-        v1::Hello::descriptor()->file()}) {
+        v1::EstimateRunRequest::descriptor()->file(), v1::Hello::descriptor()->file()}) {
     for (int i = 0; i < file->message_type_count(); ++i) Add(*file->message_type(i), lines);
     for (int i = 0; i < file->enum_type_count(); ++i) Add(*file->enum_type(i), lines);
     for (int i = 0; i < file->service_count(); ++i) Add(*file->service(i), lines);

@@ -204,6 +204,27 @@ TEST_F(CommandsTest, ListAndDryRunCreateNothing) {
   EXPECT_TRUE(world_.coordinator().created.empty());
 }
 
+TEST_F(CommandsTest, TheEstimateComesWithThePlan) {
+  v1::PlanEstimate& estimate = world_.coordinator().estimate;
+  estimate.set_agents(6);
+  estimate.set_expected_ms(250'700);
+  estimate.set_agents_needed(9);
+  EXPECT_EQ(world_.Run({"run", Suite(), "--deadline", "3m", "--expect-agents", "6"}), 1);
+  EXPECT_THAT(world_.out(), HasSubstr("\n6 agents, about 4m10s; the 3m deadline needs 9\n"));
+  EXPECT_EQ(world_.coordinator().created.at(0).spec().expect_agents(), 6u);
+  EXPECT_EQ(world_.Run({"run", Suite(), "--deadline", "3m", "--dry-run"}), 0);
+  EXPECT_THAT(world_.out(), HasSubstr("\n6 agents, about 4m10s; the 3m deadline needs 9\n"));
+  EXPECT_EQ(world_.coordinator().estimated.size(), 1u);
+  EXPECT_EQ(world_.coordinator().created.size(), 1u);
+}
+
+TEST_F(CommandsTest, APlanIsPrintedThoughNobodyCanEstimateIt) {
+  world_.coordinator().estimate_error = absl::UnavailableError("cannot reach the coordinator");
+  EXPECT_EQ(world_.Run({"run", Suite(), "--dry-run"}), 0);
+  EXPECT_THAT(world_.out(), HasSubstr("plan: 2 executions"));
+  EXPECT_THAT(world_.out(), HasSubstr("no estimate: cannot reach the coordinator"));
+}
+
 TEST_F(CommandsTest, DetachPrintsTheIdAlone) {
   EXPECT_EQ(world_.Run({"run", Suite(), "--detach"}), 0);
   EXPECT_EQ(world_.out(), absl::StrCat(kId, "\n"));

@@ -40,6 +40,9 @@ struct FakeCoordinator {
   std::function<void()> on_create, on_watch, on_cancel;
 
   std::vector<v1::CreateRunRequest> created;
+  std::vector<v1::EstimateRunRequest> estimated;
+  v1::PlanEstimate estimate;
+  absl::Status estimate_error;
   std::vector<std::string> cancelled;
   std::vector<std::string> drained;
   std::vector<std::string> targets;
@@ -60,7 +63,14 @@ class FakeRunClient : public RunClient {
     if (absl::Status s = Next(c_->create_errors); !s.ok()) return s;
     v1::CreateRunResponse response;
     response.mutable_run()->set_run_id(c_->run.run_id());
+    *response.mutable_estimate() = c_->estimate;
     return response;
+  }
+  absl::StatusOr<v1::PlanEstimate> EstimateRun(const v1::EstimateRunRequest& request,
+                                               absl::Duration) override {
+    c_->estimated.push_back(request);
+    if (!c_->estimate_error.ok()) return c_->estimate_error;
+    return c_->estimate;
   }
   absl::StatusOr<v1::Run> GetRun(const std::string& id) override {
     if (id != c_->run.run_id()) return absl::NotFoundError(absl::StrCat("no run ", id));
@@ -90,7 +100,8 @@ class FakeRunClient : public RunClient {
     v1::ListExecutionsResponse response;
     for (; next < c_->executions.size() && response.executions_size() < kPage; ++next) {
       const v1::Execution& e = c_->executions[next];
-      if (request.only_failures() && (e.end() == v1::End::PASSED || e.end() == v1::End::SKIPPED)) {
+      if (request.only_failures() && !(request.or_flaky() && e.flaky()) &&
+          (e.end() == v1::End::PASSED || e.end() == v1::End::SKIPPED)) {
         continue;
       }
       *response.add_executions() = e;

@@ -123,10 +123,34 @@ TEST(MergeTest, TheLastAttemptDecidesWhateverItIs) {
   EXPECT_EQ(end, MakeEnd(v1::End::INCONCLUSIVE));
 }
 
+TEST(MergeTest, AProbeIsAskedForOnceTheExecutionIsDecided) {
+  v1::Retry retry = Elsewhere(3);
+  retry.clear_where();
+  retry.add_where(v1::Retry::SAME_LOCATION);
+  retry.add_where(v1::Retry::ANYWHERE);
+  EndByte end = kUndecided;
+  Mark mark;
+  v1::ExecutionResult first = Result({v1::Outcome::FAILED});
+  MergeOutcome merged = MergeResult(retry, {}, "i", kNow, first, end, mark);
+  EXPECT_EQ(merged.merge, Merge::kAgain);
+  EXPECT_FALSE(merged.probe);
+  v1::ExecutionResult second = Result({v1::Outcome::FAILED}, 1);
+  merged = MergeResult(retry, {}, "j", kNow, second, end, mark);
+  EXPECT_EQ(merged.merge, Merge::kDecided);
+  EXPECT_TRUE(merged.probe);
+  EXPECT_EQ(end, MakeEnd(v1::End::FAILED));
+
+  end = kUndecided;
+  v1::ExecutionResult passed = Result({v1::Outcome::PASSED});
+  EXPECT_FALSE(MergeResult(retry, {}, "i", kNow, passed, end, mark).probe);
+  EXPECT_EQ(end, MakeEnd(v1::End::PASSED));
+}
+
 TEST(MergeTest, JoiningViewsIsAssociativeCommutativeAndIdempotent) {
   Random random(7);
   const auto draw = [&] {
-    return MakeEnd(static_cast<v1::End::Value>(random.Below(8)), random.Chance(0.2));
+    const EndByte end = MakeEnd(static_cast<v1::End::Value>(random.Below(8)), random.Chance(0.2));
+    return EndOf(end) != v1::End::UNDECIDED && random.Chance(0.3) ? WithProbe(end) : end;
   };
   for (int i = 0; i < 10'000; ++i) {
     const EndByte a = draw(), b = draw(), c = draw();
@@ -139,6 +163,8 @@ TEST(MergeTest, JoiningViewsIsAssociativeCommutativeAndIdempotent) {
       EXPECT_EQ(JoinEnds(a, b), JoinEnds(b, a));
     }
     EXPECT_EQ(EndOf(JoinEnds(JoinEnds(a, b), c)), EndOf(JoinEnds(a, JoinEnds(b, c))));
+    // That a probe is over is never forgotten.
+    EXPECT_EQ(JoinEnds(a, WithoutProbe(a)), WithoutProbe(a));
   }
 }
 

@@ -157,6 +157,25 @@ TEST(PlannerTest, TheEstimateSaysHowLongAndHowManyAgentsTheDeadlineNeeds) {
   EXPECT_EQ(planned.estimate.locations_without_agents(0), "moon");
 }
 
+TEST(PlannerTest, AgentsToComeAreReckonedWithAsTheLiveOnesAre) {
+  v1::RunSpec spec = MakeSpec({Table("t", {"eu"}, 1000)});
+  spec.set_expect_agents(5);
+  PlanRequest request = Request(spec);
+  request.durations = {1'000'000};
+  request.fleet["eu"] = {.agents = 2, .capacity = 8};
+  ASSERT_OK_AND_ASSIGN(const RunPlanned planned, PlanRun(std::move(request)));
+  EXPECT_EQ(planned.estimate.agents(), 5u);
+  EXPECT_EQ(planned.estimate.expected_ms(), 50'000u);
+}
+
+TEST(PlannerTest, NoRunIsShorterThanItsLongestExecution) {
+  PlanRequest request = Request(MakeSpec({Table("t", {"eu"}, 3)}));
+  request.durations = {7'000'000};
+  request.fleet["eu"] = {.agents = 2, .capacity = 8};
+  ASSERT_OK_AND_ASSIGN(const RunPlanned planned, PlanRun(std::move(request)));
+  EXPECT_EQ(planned.estimate.expected_ms(), 7'000u);
+}
+
 TEST(PlannerTest, WithoutHistoryNothingIsEstimated) {
   PlanRequest request = Request(MakeSpec({Table("t", {"eu"}, 1000)}));
   request.fleet["eu"] = {.agents = 2, .capacity = 8};

@@ -249,13 +249,6 @@ TEST(BoundTest, WhatCannotBeEvaluatedIsInconclusiveNeverPassed) {
   EXPECT_FALSE(attempt.assertions(0).passed());
 }
 
-TEST(BoundTest, ARegressionGateIsStillLearning) {
-  const v1::Attempt attempt =
-      JudgeOne(Respond(200), "time", "total", "regression", R"({"at_most_percent":20})");
-  EXPECT_EQ(attempt.outcome(), v1::Outcome::INCONCLUSIVE);
-  EXPECT_EQ(attempt.reason(), v1::FailureReason::learning);
-}
-
 TEST(BoundTest, AssertionTextIsBoundedAndUtf8) {
   std::string body(100'000, 'x');
   body[10] = '\xff';

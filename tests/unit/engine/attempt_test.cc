@@ -218,6 +218,38 @@ TEST(MustFailTest, OnlyTheNamedStatusPasses) {
             v1::FailureReason::connect_refused);
 }
 
+TEST(MustFailTest, WhatIsExpectedBesideAStatusIsJudged) {
+  const std::string test =
+      "must_fail { statuses: 401 } steps { expect { subject: body operations { operator: contains "
+      "operand_json: '\"denied\"' } } }";
+  const v1::Attempt passed = Bench(Always(Respond(401, "access denied"))).Run(test);
+  EXPECT_EQ(passed.outcome(), v1::Outcome::PASSED) << passed.message();
+  EXPECT_EQ(passed.assertions_passed(), 1u);
+  const v1::Attempt failed = Bench(Always(Respond(401, "come in"))).Run(test);
+  EXPECT_EQ(failed.outcome(), v1::Outcome::FAILED);
+  EXPECT_EQ(failed.reason(), v1::FailureReason::assertion);
+  EXPECT_EQ(failed.assertions_failed(), 1u);
+}
+
+TEST(MustFailTest, AnotherFailureBesideTheNamedOneStillFails) {
+  // The second step cleans up; it is asked whatever came before.
+  const std::string test = absl::StrCat(
+      "must_fail { reasons: connect_refused } steps { name: 'try' http { url: 'http://a/try' } } "
+      "steps { name: 'clean' always: true http { url: 'http://a/clean' } ", kIs200, "}");
+  const auto answer = [](int status) {
+    return [status](const TransferRequest& request) -> std::optional<TransferResult> {
+      if (request.url.find("try") != std::string::npos) {
+        return Break(v1::FailureReason::connect_refused);
+      }
+      return Respond(status);
+    };
+  };
+  EXPECT_EQ(Bench(answer(200)).Run(test).outcome(), v1::Outcome::PASSED);
+  const v1::Attempt attempt = Bench(answer(500)).Run(test);
+  EXPECT_EQ(attempt.outcome(), v1::Outcome::FAILED);
+  EXPECT_EQ(attempt.reason(), v1::FailureReason::assertion);
+}
+
 // --- time, abort, workers -----------------------------------------------------------
 
 TEST(TimeTest, StepsShareOneTimeout) {

@@ -62,6 +62,7 @@ class Bench {
     job.row = row;
     job.columns = columns;
     job.seed = 7;
+    job.gates = gates;
     auto attempt =
         std::make_shared<Attempt>(&services, std::move(job), quality, [this](v1::Attempt result) {
           PICKET_CHECK(!ended.has_value());
@@ -84,6 +85,7 @@ class Bench {
   std::optional<v1::Row> row;
   std::vector<std::string> columns;
   v1::Quality quality;
+  std::vector<GateTimes> gates;
   std::optional<v1::Attempt> ended;
 };
 

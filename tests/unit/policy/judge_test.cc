@@ -209,6 +209,32 @@ TEST(JudgeTest, CulpritsNameTestAndRowAndAreBounded) {
   EXPECT_EQ(many.failed, 500u);
 }
 
+// How good a verdict is.
+int Rank(v1::Verdict::Value verdict) {
+  return verdict == v1::Verdict::PASSED ? 2 : verdict == v1::Verdict::INCONCLUSIVE ? 1 : 0;
+}
+
+std::vector<TestShape> DrawTests(Random& random, bool some_block) {
+  std::vector<TestShape> tests;
+  const uint32_t count = 1 + static_cast<uint32_t>(random.Below(4));
+  for (uint32_t i = 0; i < count; ++i) {
+    TestShape test = Shape(1 + static_cast<uint32_t>(random.Below(4)),
+                           static_cast<uint32_t>(random.Below(3)),
+                           (some_block && i == 0) || random.Below(3) != 0);
+    test.policy.set_locations(static_cast<v1::Policy::Locations>(1 + random.Below(3)));
+    test.policy.set_at_least(1 + static_cast<uint32_t>(random.Below(test.locations.size())));
+    test.policy.set_inconclusive(static_cast<v1::Policy::Inconclusive>(1 + random.Below(3)));
+    tests.push_back(test);
+  }
+  return tests;
+}
+
+std::string DrawEnds(Random& random, uint32_t count, const std::string& letters) {
+  std::string ends;
+  for (uint32_t i = 0; i < count; ++i) ends += letters[random.Below(letters.size())];
+  return ends;
+}
+
 // The merge is a fold of decided ends. Whatever order decisions arrive in, and however
 // often one is told, the judgement is the same; and a decided FAILED stays FAILED
 // whatever else comes to be decided.
@@ -216,17 +242,7 @@ TEST(JudgePropertyTest, OrderAndRepetitionOfDecisionsDoNotMatter) {
   Random random(17);
   const std::string letters = "pFfisceu";
   for (int round = 0; round < 500; ++round) {
-    std::vector<TestShape> tests;
-    const uint32_t count = 1 + static_cast<uint32_t>(random.Below(4));
-    for (uint32_t i = 0; i < count; ++i) {
-      TestShape test = Shape(1 + static_cast<uint32_t>(random.Below(4)),
-                             static_cast<uint32_t>(random.Below(3)), random.Below(3) != 0);
-      test.policy.set_locations(static_cast<v1::Policy::Locations>(1 + random.Below(3)));
-      test.policy.set_at_least(1 + static_cast<uint32_t>(random.Below(test.locations.size())));
-      test.policy.set_inconclusive(static_cast<v1::Policy::Inconclusive>(1 + random.Below(3)));
-      tests.push_back(test);
-    }
-    const PlanShape plan = Plan(tests);
+    const PlanShape plan = Plan(DrawTests(random, /*some_block=*/false));
     std::vector<std::pair<uint32_t, EndByte>> decisions;
     for (uint32_t e = 0; e < plan.executions(); ++e) {
       decisions.emplace_back(e, Ends(std::string(1, letters[random.Below(8)]))[0]);
@@ -262,6 +278,70 @@ TEST(JudgePropertyTest, OrderAndRepetitionOfDecisionsDoNotMatter) {
     if (a.verdict == v1::Verdict::PASSED) {
       EXPECT_GT(a.ledger.passed() + a.ledger.failed(), 0u);
     }
+  }
+}
+
+TEST(JudgePropertyTest, OneMoreFailureNeverMakesAVerdictBetter) {
+  Random random(23);
+  for (int round = 0; round < 3'000; ++round) {
+    const PlanShape plan = Plan(DrawTests(random, /*some_block=*/true));
+    if (plan.executions() == 0) continue;
+    std::string ends = DrawEnds(random, plan.executions(), "pFficeu");
+    const v1::Verdict::Value before = Judge(plan, Ends(ends)).verdict;
+    const std::string was = ends;
+    ends[random.Below(ends.size())] = 'f';
+    const v1::Verdict::Value after = Judge(plan, Ends(ends)).verdict;
+    EXPECT_LE(Rank(after), Rank(before)) << was << " -> " << ends;
+  }
+}
+
+TEST(JudgePropertyTest, OneMorePassNeverMakesAVerdictWorse) {
+  Random random(29);
+  for (int round = 0; round < 3'000; ++round) {
+    const PlanShape plan = Plan(DrawTests(random, /*some_block=*/false));
+    if (plan.executions() == 0) continue;
+    std::string ends = DrawEnds(random, plan.executions(), "pFficeu");
+    const v1::Verdict::Value before = Judge(plan, Ends(ends)).verdict;
+    const std::string was = ends;
+    ends[random.Below(ends.size())] = 'p';
+    EXPECT_GE(Rank(Judge(plan, Ends(ends)).verdict), Rank(before)) << was << " -> " << ends;
+  }
+}
+
+TEST(JudgePropertyTest, TheOrderOfTestsLocationsAndRowsDoesNotMatter) {
+  Random random(31);
+  for (int round = 0; round < 1'000; ++round) {
+    std::vector<TestShape> tests = DrawTests(random, /*some_block=*/false);
+    const PlanShape plan = Plan(tests);
+    const std::string ends = DrawEnds(random, plan.executions(), "pFfisceu");
+    const Judgement before = Judge(plan, Ends(ends));
+    // Tests from last to first; the locations and rows of each likewise.
+    std::string turned;
+    for (size_t t = plan.tests().size(); t-- > 0;) {
+      const TestShape& test = plan.tests()[t];
+      const std::string own = ends.substr(test.first, test.count());
+      turned.append(own.rbegin(), own.rend());
+    }
+    std::reverse(tests.begin(), tests.end());
+    const Judgement after = Judge(Plan(tests), Ends(turned));
+    EXPECT_EQ(before.verdict, after.verdict) << ends;
+    EXPECT_EQ(before.explanation, after.explanation);
+    EXPECT_EQ(before.ledger.SerializeAsString(), after.ledger.SerializeAsString());
+  }
+}
+
+TEST(JudgePropertyTest, AnAwaitedProbeChangesNoJudgement) {
+  Random random(37);
+  for (int round = 0; round < 1'000; ++round) {
+    const PlanShape plan = Plan(DrawTests(random, /*some_block=*/false));
+    std::vector<EndByte> ends = Ends(DrawEnds(random, plan.executions(), "pFfisceu"));
+    const Judgement before = Judge(plan, ends);
+    for (EndByte& end : ends) {
+      if (random.Chance(0.5)) end = WithProbe(end);
+    }
+    const Judgement after = Judge(plan, ends);
+    EXPECT_EQ(before.verdict, after.verdict);
+    EXPECT_EQ(before.ledger.SerializeAsString(), after.ledger.SerializeAsString());
   }
 }
 

@@ -110,6 +110,14 @@ TEST(ValidateTestTest, EveryBadFieldIsNamed) {
       {"retry.backoff", [](v1::Test& t) { t.mutable_retry()->set_backoff(NAN); }},
       {"retry.on", [](v1::Test& t) { t.mutable_retry()->clear_on(); }},
       {"retry.where", [](v1::Test& t) { t.mutable_retry()->add_where(v1::Retry::SAME_AGENT); }},
+      {"nothing may follow anywhere",
+       [](v1::Test& t) {
+         t.mutable_retry()->clear_where();
+         t.mutable_retry()->add_where(v1::Retry::ANYWHERE);
+         t.mutable_retry()->add_where(v1::Retry::SAME_LOCATION);
+       }},
+      {"expect is never judged",
+       [](v1::Test& t) { t.mutable_must_fail()->add_reasons(v1::FailureReason::tls_expired); }},
       {"priority 101", [](v1::Test& t) { t.set_priority(101); }},
       {"priority -101", [](v1::Test& t) { t.set_priority(-101); }},
       {"at_least 3",
@@ -294,19 +302,32 @@ TEST(ValidateRunSpecTest, FilesTravelWithTheirContents) {
   EXPECT_THAT(ValidateRunSpec(spec), StatusIs(kInvalid, HasSubstr("a blob is there twice")));
 }
 
+TEST(ValidateTestTest, ExpectationsStandBesideWhatMustFailIfTheyAreJudged) {
+  v1::Test test = GoodTest();
+  test.mutable_must_fail()->add_statuses(403);
+  EXPECT_OK(ValidateTest(test));
+  test.mutable_must_fail()->clear_statuses();
+  test.mutable_must_fail()->add_reasons(v1::FailureReason::connect_refused);
+  test.mutable_must_fail()->add_reasons(v1::FailureReason::assertion);
+  EXPECT_OK(ValidateTest(test));
+}
+
+TEST(ValidateTestTest, AnywhereMayBeTheLastRung) {
+  v1::Test test = GoodTest();
+  test.mutable_retry()->set_attempts(3);
+  test.mutable_retry()->add_where(v1::Retry::SAME_LOCATION);
+  test.mutable_retry()->add_where(v1::Retry::ANYWHERE);
+  EXPECT_OK(ValidateTest(test));
+}
+
 TEST(FeaturesTest, PlainTestsAreSupported) {
   EXPECT_THAT(UnsupportedFeatures(GoodTest()), IsEmpty());
 }
 
 TEST(FeaturesTest, EachUnsupportedFeatureIsNamed) {
   v1::Test test = GoodTest();
-  Expect(test).set_subject(v1::Subject::time);
-  Expect(test).set_argument("total");
-  Expect(test).mutable_operations(0)->set_operator_(v1::Operator::regression);
-  test.mutable_retry()->add_where(v1::Retry::ANYWHERE);
-  test.mutable_retry()->set_attempts(2);
-  EXPECT_OK(ValidateTest(test));
-  EXPECT_THAT(UnsupportedFeatures(test), ElementsAre("time.regression", "retry.where: anywhere"));
+  test.add_secrets()->set_sealed("a box");
+  EXPECT_THAT(UnsupportedFeatures(test), ElementsAre("sealed secrets"));
 }
 
 TEST(OperatorsTest, EverySubjectHasFormAndRows) {

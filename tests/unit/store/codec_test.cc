@@ -61,6 +61,9 @@ TEST(CodecTest, MarksComeBack) {
   marks[3].avoid_instance = "i1";
   marks[9].started = true;
   marks[9].give_up = absl::FromUnixMicros(12'345);
+  marks[12].attempts = 2;
+  marks[12].probed = {"eu-west", "us:2"};
+  marks[13].losses = 1;  // what follows a mark with more to it is found
   std::vector<bool> leased(12);
   leased[0] = leased[3] = leased[4] = leased[9] = true;
   std::map<uint32_t, Mark> back;
@@ -68,8 +71,12 @@ TEST(CodecTest, MarksComeBack) {
   ASSERT_OK(DecodeMarks(EncodeMarks(leased, marks), leased_back, back));
   leased_back.resize(leased.size());  // the end that was never leased is not written
   EXPECT_EQ(leased_back, leased);
-  ASSERT_EQ(back.size(), 2u);
+  ASSERT_EQ(back.size(), 4u);
   EXPECT_EQ(back[3].losses, 4u);
+  EXPECT_EQ(back[12].attempts, 2u);
+  EXPECT_EQ(back[12].probed, (std::vector<std::string>{"eu-west", "us:2"}));
+  EXPECT_TRUE(back[3].probed.empty());
+  EXPECT_EQ(back[13].losses, 1u);
   EXPECT_EQ(back[3].avoid_instance, "i1");
   EXPECT_EQ(back[3].not_before, absl::InfinitePast());
   EXPECT_TRUE(back[9].started);

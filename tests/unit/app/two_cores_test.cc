@@ -1,0 +1,256 @@
+// Named scenes of two coordinators over one store, turn by turn: what the simulation
+// found, kept as scripts that one can read.
+
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/base/clock.h"
+#include "coordinator/core/core.h"
+#include "coordinator/core/planner.h"
+#include "coordinator/store/store.h"
+#include "tests/unit/core/specs.h"
+
+namespace picket {
+namespace {
+
+constexpr char kAnna[] = "11111111-1111-4111-8111-111111111111";
+constexpr char kBert[] = "22222222-2222-4222-8222-222222222222";
+
+// One coordinator's core; its store turns and its polls happen when the test says so.
+class Turns {
+ public:
+  Turns(std::string name, Store* store, SimulatedClock* clock, bool exclusive)
+      : store_(store),
+        clock_(clock),
+        core_(CoreOptions{.coordinator = std::move(name), .exclusive = exclusive},
+              clock->TimeNow()) {}
+
+  void Hear(Event event) {
+    Effects effects = core_.Apply(clock_->TimeNow(), std::move(event));
+    for (Send& send : effects.sends) sent.push_back(std::move(send));
+    for (ClosePeer& close : effects.closes) closed.push_back(close.peer);
+    for (std::string& run : effects.reload) reload_.insert(std::move(run));
+    proposals_ = std::move(effects.proposals);
+  }
+  // One batch: what is to be written is written, and the answer heard.
+  void Write() {
+    if (clock_->TimeNow() >= core_.NextDeadline()) Hear(event::Tick{});
+    Hear(event::StoreIdle{});
+    if (proposals_.empty()) return;
+    std::vector<Proposal> proposals = std::move(proposals_);
+    CommitResult result = *store_->Commit(proposals);
+    Hear(event::Committed{.proposals = std::move(proposals),
+                          .outcomes = std::move(result.outcomes)});
+  }
+  void Poll() {
+    Hear(event::AgentsLoaded{.agents = *store_->LoadAgents()});
+    const std::vector<RunRow> active = *store_->ListActiveRuns();
+    for (const RunRow& row : active) {
+      const std::string id = row.run.run_id();
+      if (core_.FindRun(id) == nullptr) {
+        Hear(event::RunLoaded{.run = row,
+                              .plan = MakeRunPlan(row, *store_->LoadTests(id), {}),
+                              .shards = *store_->LoadShards(id),
+                              .leases = *store_->LoadLeases(id)});
+        continue;
+      }
+      const std::vector<uint64_t> known = core_.KnownRevs(id);
+      event::ShardsLoaded loaded{.run_id = id,
+                                 .known = known,
+                                 .shards = *store_->LoadChangedShards(id, known, 100),
+                                 .leases = *store_->LoadLeases(id)};
+      if (loaded.shards.empty() && reload_.erase(id) == 0) continue;
+      Hear(std::move(loaded));
+    }
+  }
+  void Say(PeerId peer, v1::AgentMessage message) {
+    Hear(event::PeerSent{.peer = peer, .message = std::move(message)});
+  }
+  void Hello(PeerId peer, const char* instance, const std::string& name, uint32_t window) {
+    Hear(event::PeerOpened{.peer = peer});
+    v1::AgentMessage message;
+    v1::Hello& hello = *message.mutable_hello();
+    hello.set_instance(instance);
+    hello.set_name(name);
+    hello.set_location("eu");
+    hello.set_spool(instance);
+    hello.set_protocol_min(1);
+    hello.set_protocol_max(1);
+    hello.add_check_types("http");
+    hello.set_capacity(1);
+    hello.set_window(window);
+    Say(peer, std::move(message));
+  }
+  void Heartbeat(PeerId peer, uint32_t window) {
+    v1::AgentMessage message;
+    message.mutable_heartbeat()->set_window(window);
+    Say(peer, std::move(message));
+  }
+  std::string Admit(v1::RunSpec spec) {
+    PlanRequest request{.run_id = "2aaaaaaaaaaaaaaa",
+                        .project = "default",
+                        .request_id = kAnna,
+                        .spec_digest = std::string(32, 'd'),
+                        .spec = std::move(spec),
+                        .now = clock_->TimeNow()};
+    RunPlanned planned = *PlanRun(std::move(request));
+    auto plan = MakeRunPlan(planned.admit.run, planned.admit.tests, {});
+    const std::string id = planned.admit.run.run.run_id();
+    Hear(event::Admit{.token = 1, .admit = std::move(planned.admit), .plan = std::move(plan)});
+    return id;
+  }
+  // The lease that was granted last to this stream.
+  const v1::LeaseGrant* Granted(PeerId peer) const {
+    for (size_t i = sent.size(); i-- > 0;) {
+      if (sent[i].peer == peer && sent[i].message.has_grant()) return &sent[i].message.grant();
+    }
+    return nullptr;
+  }
+  // Executions that this stream was told to start.
+  uint32_t ToldToStart(PeerId peer) const {
+    uint32_t count = 0;
+    for (const Send& send : sent) {
+      if (send.peer == peer && send.message.has_started_ack()) {
+        count += static_cast<uint32_t>(send.message.started_ack().executions_size());
+      }
+    }
+    return count;
+  }
+
+  std::vector<Send> sent;
+  std::vector<PeerId> closed;
+
+ private:
+  Store* const store_;
+  SimulatedClock* const clock_;
+  Core core_;
+  std::vector<Proposal> proposals_;
+  std::set<std::string> reload_;
+};
+
+class TwoCoresTest : public ::testing::Test {
+ protected:
+  TwoCoresTest() : store_(MakeMemoryStore(&clock_)) {}
+  Turns Start(const std::string& name, bool exclusive = false) {
+    return Turns(name, store_.get(), &clock_, exclusive);
+  }
+  static v1::AgentMessage Started(const v1::LeaseGrant& grant) {
+    v1::AgentMessage message;
+    *message.mutable_started()->mutable_lease() = grant.lease();
+    for (const auto& leased : grant.executions()) {
+      message.mutable_started()->add_executions(leased.execution());
+    }
+    return message;
+  }
+  SimulatedClock clock_;
+  std::unique_ptr<Store> store_;
+};
+
+TEST_F(TwoCoresTest, AStartIsNotAllowedOnWhatIsKnownOfLeasesThatHaveEnded) {
+  Turns one = Start("one"), two = Start("two");
+  v1::Test test = MakeTest("t", {"eu"});
+  test.set_repeatable(false);
+  one.Hello(1, kAnna, "anna", 1);
+  one.Write();
+  one.Admit(MakeSpec({test}));
+  one.Write();
+  one.Write();
+  const v1::LeaseGrant* annas = one.Granted(1);
+  ASSERT_NE(annas, nullptr);
+  two.Poll();
+  two.Hello(1, kBert, "bert", 1);
+  two.Write();
+  // Cut off from the store, `one` renews nothing: `two` gives anna up, and bert gets it all.
+  for (int i = 0; i < 4; ++i) {
+    clock_.Advance(absl::Seconds(6));
+    two.Heartbeat(1, 1);
+    two.Write();
+  }
+  const v1::LeaseGrant* berts = two.Granted(1);
+  ASSERT_NE(berts, nullptr);
+  two.Say(1, Started(*berts));
+  two.Write();
+  ASSERT_EQ(two.ToldToStart(1), 1u);
+  // Back again, `one` finds the row newer than it knew; the leases it knows are old.
+  one.Say(1, Started(*annas));
+  one.Write();
+  one.Write();
+  EXPECT_EQ(one.ToldToStart(1), 0u);
+  one.Poll();
+  one.Write();
+  EXPECT_EQ(one.ToldToStart(1), 0u);
+}
+
+TEST_F(TwoCoresTest, AnAgentThatAnotherGaveUpIsToldSo) {
+  Turns one = Start("one"), two = Start("two");
+  one.Hello(1, kAnna, "anna", 1);
+  one.Write();
+  two.Poll();
+  for (int i = 0; i < 3; ++i) {
+    clock_.Advance(absl::Seconds(6));
+    one.Heartbeat(1, 1);
+    two.Write();
+  }
+  ASSERT_EQ((*store_->LoadAgents()).at(0).agent.state(), v1::Agent::GONE);
+  one.Write();  // a renewal of what is gone
+  one.Poll();
+  EXPECT_EQ(one.closed, std::vector<PeerId>{1});
+}
+
+TEST_F(TwoCoresTest, AGrantReachesTheNewerStreamThatCameInItsBatch) {
+  Turns one = Start("one", /*exclusive=*/true);
+  one.Hello(1, kAnna, "anna", 1);
+  one.Write();
+  one.Admit(MakeSpec({MakeTest("t", {"eu"})}));
+  one.Write();
+  one.Hello(2, kAnna, "anna", 1);
+  one.Write();
+  EXPECT_EQ(one.Granted(1), nullptr);
+  EXPECT_NE(one.Granted(2), nullptr);
+}
+
+TEST_F(TwoCoresTest, ALeaseWhoseLastResultWasRefusedOnceIsEndedAllTheSame) {
+  Turns one = Start("one"), two = Start("two");
+  v1::Test test = MakeTest("t", {"eu"});
+  AddRows(test, 2);
+  test.mutable_retry()->set_attempts(2);
+  test.mutable_retry()->clear_where();
+  test.mutable_retry()->add_where(v1::Retry::SAME_LOCATION);
+  one.Hello(1, kAnna, "anna", 1);
+  one.Write();
+  const std::string run = one.Admit(MakeSpec({test}));
+  one.Write();
+  one.Write();
+  const v1::LeaseGrant* annas = one.Granted(1);
+  ASSERT_NE(annas, nullptr);
+  ASSERT_EQ(annas->executions_size(), 1);
+  two.Poll();
+  two.Hello(1, kBert, "bert", 1);
+  two.Write();
+  two.Write();  // the other execution of the shard goes to bert
+  ASSERT_NE(two.Granted(1), nullptr);
+  v1::AgentMessage message;
+  message.mutable_results()->set_sequence(1);
+  v1::LeaseResults& results = *message.mutable_results()->add_results();
+  *results.mutable_lease() = annas->lease();
+  results.set_instance(kAnna);
+  v1::ExecutionResult& result = *results.add_results();
+  result.set_execution(annas->executions(0).execution());
+  v1::Attempt& attempt = *result.add_attempts();
+  attempt.set_number(1);
+  attempt.set_outcome(v1::Outcome::FAILED);
+  attempt.set_reason(v1::FailureReason::assertion);
+  one.Say(1, std::move(message));
+  one.Write();  // refused: bert's grant came between
+  one.Write();
+  one.Poll();
+  one.Write();
+  const v1::LeaseId& id = annas->lease();
+  EXPECT_TRUE((*store_->FindLease(run, id.shard(), id.epoch()))->ended);
+}
+
+}  // namespace
+}  // namespace picket
