@@ -52,7 +52,7 @@ class Turns {
       const std::string id = row.run.run_id();
       if (core_.FindRun(id) == nullptr) {
         Hear(event::RunLoaded{.run = row,
-                              .plan = MakeRunPlan(row, *store_->LoadTests(id), {}),
+                              .plan = MakeRunPlan(row, *store_->LoadTests(id, DataRows::kLoad), {}),
                               .shards = *store_->LoadShards(id),
                               .leases = *store_->LoadLeases(id)});
         continue;
