@@ -144,8 +144,11 @@ size_t MostAttributes(absl::string_view body, MarkupKind kind, size_t enough) {
       at = body.find('<', at);
       if (at == absl::string_view::npos) break;
     }
-    const char c = body[at];
-    if (c == '\0') continue;  // half of a letter of UTF-16
+    char c = body[at];
+    if (c == '\0') {
+      if (kind == MarkupKind::kXml) continue;  // half of a letter of UTF-16
+      c = ' ';                                 // as HTML is read
+    }
     std::array<int64_t, kPlaces> next;
     next.fill(kNobody);
     anybody = false;
