@@ -178,13 +178,18 @@ absl::StatusOr<v1::Definition> Queries::Definition(const v1::GetDefinitionReques
                                             " executions, numbered from 0; there is none with number ",
                                             request.execution()));
   }
-  ABSL_ASSIGN_OR_RETURN(const std::shared_ptr<const Snapshot> snapshot,
-                        Load(run, std::move(plan)));
+  if (plan == nullptr) {
+    // A snapshot's plan leaves the data rows on disk; a replay needs its own.
+    ABSL_ASSIGN_OR_RETURN(const std::vector<TestRow> tests,
+                          store_->LoadTests(request.run_id(), DataRows::kLoad));
+    plan = MakeRunPlan(run, tests, {});
+  }
+  ABSL_ASSIGN_OR_RETURN(const std::shared_ptr<const Snapshot> snapshot, Load(run, plan));
   ABSL_ASSIGN_OR_RETURN(std::vector<v1::Execution> executions,
                         Read(*snapshot, {request.execution()}, /*full=*/true));
   v1::Definition definition;
   *definition.mutable_execution() = std::move(executions[0]);
-  *definition.mutable_test() = TestOfExecution(*snapshot->plan, request.execution());
+  *definition.mutable_test() = TestOfExecution(*plan, request.execution());
   definition.set_baseline(run.run.baseline());
   std::vector<std::string> digests;
   for (const v1::FileRef& file : definition.test().files()) digests.push_back(file.sha256());

@@ -36,6 +36,7 @@ TEST(ProtoJsonTest, PrintsWhatProtobufPrints) {
     // The reference refuses what is no UTF-8.
     for (v1::Attempt& a : *e.mutable_attempts()) {
       a.set_message("x\n\"<");
+      a.set_agent("椅子-1");
       for (v1::Assertion& assertion : *a.mutable_assertions()) assertion.set_actual("y\x01");
     }
     e.set_test("椅子");
