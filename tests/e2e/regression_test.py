@@ -77,10 +77,10 @@ class RegressionTest(FleetCase):
         gate = json.loads((self.fleet.directory / "r.json").read_text())["executions"][0]
         self.assertIn("of 5 runs before", gate["attempts"][-1]["assertions"][-1]["actual"])
 
-        slow = self.run_suite("-e", "delay=45", "--report-json", "r.json", "--report-junit", "r.xml")
+        slow = self.run_suite("-e", "delay=100", "--report-json", "r.json", "--report-junit", "r.xml")
         self.assertEqual(slow.code, 1, slow.both)
         self.assertRegex(slow.out, r"time first_byte regression at most 50% slower than the last 5 passing runs, "
-                                   r"but it was 4\d(\.\d)?ms, \d+% slower than 2\d(\.\d)?ms "
+                                   r"but it was \d+(\.\d)?ms, \d+% slower than \d+(\.\d)?ms "
                                    r"\(median of 7 measurements now, of 5 runs before; p = 0\.00\d+\)")
         execution = json.loads((self.fleet.directory / "r.json").read_text())["executions"][0]
         self.assertEqual([a["outcome"] for a in execution["attempts"]], ["INCONCLUSIVE"] * 6 + ["FAILED"])
@@ -89,7 +89,7 @@ class RegressionTest(FleetCase):
         self.assertIsNotNone(ElementTree.parse(self.fleet.directory / "r.xml").find(".//failure"))
 
         # The failed run is no history: slow stays slow, and quiet stays quiet.
-        self.assertEqual(self.run_suite("-e", "delay=45").code, 1)
+        self.assertEqual(self.run_suite("-e", "delay=100").code, 1)
         self.assertEqual(self.run_suite().code, 0)
 
     def test_a_gate_alone_is_inconclusive_until_it_has_learnt(self):
@@ -99,7 +99,7 @@ class RegressionTest(FleetCase):
             self.assertEqual(result.code, 3, result.both)
             self.assertIn(f"learning: {run} passing run", result.out)
         self.assertEqual(self.run_suite(suite=suite).code, 0)
-        self.assertEqual(self.run_suite("-e", "delay=45", suite=suite).code, 1)
+        self.assertEqual(self.run_suite("-e", "delay=100", suite=suite).code, 1)
 
     def test_baselines_and_names_keep_their_histories(self):
         self.learn("--baseline", "main")
