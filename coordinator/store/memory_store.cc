@@ -211,13 +211,11 @@ class MemoryStore final : public Store {
                                                       const std::string& baseline,
                                                       size_t most) override {
     MutexLock lock(&mu_);
-    std::vector<HistoryRow> rows;
     const auto it = history_.find({project, key.suite, key.test_id, key.location, baseline});
-    if (it == history_.end()) return rows;
-    for (auto row = it->second.rbegin(); row != it->second.rend() && rows.size() < most; ++row) {
-      rows.push_back(*row);
-    }
-    return rows;
+    if (it == history_.end()) return std::vector<HistoryRow>();
+    const auto newest = it->second.rbegin();
+    most = std::min(most, it->second.size());
+    return std::vector<HistoryRow>(newest, newest + static_cast<ptrdiff_t>(most));
   }
 
   void KeepOutbox(std::vector<std::string> targets) override {
@@ -302,12 +300,10 @@ class MemoryStore final : public Store {
       for (const ShardRow& shard : run.shards) before.emplace_back(shard.epoch, shard.ends);
     }
     const HistoryKept kept = SealRun(run.tests, cause, now, run.shards, run.row);
-    for (HistoryRow& row : run.history) {
-      if (kept == HistoryKept::kAll || (kept == HistoryKept::kLearning && row.learning)) {
-        Keep(std::move(row));
-      }
+    for (HistoryRow& row : std::exchange(run.history, {})) {
+      if (kept == HistoryKept::kNone || (kept != HistoryKept::kAll && !row.learning)) continue;
+      Keep(std::move(row));
     }
-    run.history.clear();
     for (size_t i = 0; i < before.size(); ++i) {
       ShardRow& shard = run.shards[i];
       if (shard.epoch != before[i].first || shard.ends != before[i].second) ++shard.rev;
@@ -384,13 +380,12 @@ class MemoryStore final : public Store {
   // Its duration counts at once; the measurement waits for the run's verdict.
   void Remember(MemoryRun& run, const HistoryRow& row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
     run.history.push_back(row);
-    uint32_t& expected = expected_[{row.project, row.suite, row.test_id, row.location}];
-    expected = FoldDuration(expected, row.total_us);
+    uint32_t& us = expected_[{row.project, row.suite, row.test_id, row.location}];
+    us = FoldDuration(us, row.total_us);
   }
 
   void Keep(HistoryRow row) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mu_) {
-    std::deque<HistoryRow>& rows =
-        history_[{row.project, row.suite, row.test_id, row.location, row.baseline}];
+    auto& rows = history_[{row.project, row.suite, row.test_id, row.location, row.baseline}];
     rows.push_back(std::move(row));
     if (rows.size() > DefaultStoreLimits().history_per_key) rows.pop_front();
   }

@@ -13,11 +13,11 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+import noise  # noqa: E402
 from fleet import BIN, Fleet, free_port, http_get, wait_until  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-ROWS = {}
-quick = False
+ROWS, quick = {}, False
 
 
 def row(function):
@@ -216,7 +216,7 @@ def fleet_row(fleet):
     yield figure("fleet-memory", max(coordinator.peak_bytes(), agent.peak_bytes()) / 1e6, "MB", f"{count} executions", None, "", None)
 
 
-ROWS["fleet"] = ROWS.pop("fleet-row")
+ROWS |= {"fleet": ROWS.pop("fleet-row"), "regression": lambda fleet: (figure(*l) for l in noise.lines(fleet, quick))}
 
 
 class InstantAgents:
@@ -417,34 +417,6 @@ def churn(fleet):
     yield figure("churn", threads, "threads more than without", f"{agents} sessions, {sessions} in all; {lost} of {count} executions not passed", None,
                  "<= 16, none lost", threads <= 16 and lost == 0)
     yield figure("churn-memory", grown / 1e6, "MB grown in the second half", f"{memory() / 1e6:.0f} MB after it", None, "<= 30 MB", grown <= 30e6)
-
-
-@row
-def regression(fleet):
-    """Quiet noise of three targets, recorded; what a gate of 20 % over 10 runs makes of it."""
-    # Quiet is what nothing disturbs: both go before everything else that may run here.
-    first = ["chrt", "-f", "20"] if subprocess.run(["chrt", "-f", "20", "true"], check=False).returncode == 0 else []
-    server = subprocess.Popen([*first, BIN / "truth_server", "0"], stdout=subprocess.PIPE, text=True)
-    try:
-        port = server.stdout.readline().split()[1]
-        for name, delay in (("loopback", "0"), ("5 ms", "5"), ("50 ms", "50")):
-            recording = fleet.directory / "noise.txt"
-            with open(recording, "w") as out:
-                subprocess.run([*first, BIN / "regression_noise", "record", "--url", f"http://127.0.0.1:{port}/{delay}",
-                                "--series", "25", "--runs", "15" if quick else "50"], stdout=out, check=True)
-            out = subprocess.run([BIN / "regression_noise", "judge", recording], capture_output=True, text=True,
-                                 check=True).stdout.split()
-            found = dict(zip(out[::2], map(int, out[1::2])))
-            compared, alarms = found["comparisons"], found["false_alarms"]
-            yield figure("regression-false", alarms, f"of {compared} quiet", f"{name}, {found['measurements']} requests",
-                         alarms / compared, "<= 1 %", alarms <= 0.01 * compared)
-            slower = found["median_us"] * found["caught_percent"] / 100_000
-            yield figure("regression-caught", found["caught_percent"], "% slower, 9 of 10",
-                         f"{name}, {slower:.2f} ms slower", None, "(20 %, and 1 ms)", None)
-    finally:
-        server.kill()
-        server.wait()
-        server.stdout.close()
 
 
 def main():
