@@ -35,8 +35,8 @@ absl::Status DecodeNumbers(absl::string_view bytes, std::vector<uint32_t>& numbe
 // What a shard keeps of its executions besides their ends. Byte 2, the number of runs in
 // `leased` and their lengths, beginning with a run of those never leased, then the number
 // of marks and one record each: numbers, flags, instance, times, and with the flag for it
-// the locations that were asked for a probe. Empty: nothing of either. Byte 1 had no runs and a count
-// of leases in each record.
+// the locations that were asked for a probe. Empty: nothing of either. Byte 1 had no runs
+// and a count of leases in each record.
 std::string EncodeMarks(const std::vector<bool>& leased, const std::map<uint32_t, Mark>& marks);
 absl::Status DecodeMarks(absl::string_view bytes, std::vector<bool>& leased,
                          std::map<uint32_t, Mark>& marks);
