@@ -26,7 +26,11 @@ class Balancer:
         self.loop.run_forever()
 
     def close(self):
-        self.loop.call_soon_threadsafe(self.loop.stop)
+        def stop():
+            for task in asyncio.all_tasks(self.loop):
+                task.cancel()
+            self.loop.call_soon(self.loop.stop)
+        self.loop.call_soon_threadsafe(stop)
         self.thread.join(10)
 
     async def _connect(self):
@@ -46,7 +50,10 @@ class Balancer:
             writer.close()
             return
         self.connections += 1
-        await asyncio.gather(self._pump(reader, backend[1]), self._pump(backend[0], writer))
+        try:
+            await asyncio.gather(self._pump(reader, backend[1]), self._pump(backend[0], writer))
+        except asyncio.CancelledError:
+            pass
 
     @staticmethod
     async def _pump(reader, writer):
