@@ -24,6 +24,7 @@ struct AppLimits {
   // one commit for many results costs less than one for a few.
   size_t commit_pace_results = 16;
   absl::Duration commit_pace = absl::Milliseconds(4);
+  size_t free_elsewhere_results = 500;  // so many are freed by a reader
   absl::Duration prune_interval = absl::Minutes(1);
   absl::Duration first_prune = absl::Seconds(5);  // after the start
   size_t prune_rows = 10'000;          // of one transaction

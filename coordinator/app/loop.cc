@@ -188,6 +188,12 @@ void CoordinatorImpl::Tell(Effects effects) {
     TellSealed(sealed);
   }
   if (!effects.sealed.empty() && options_.on_sealed) options_.on_sealed();
+  // Thousands of results take their time to be freed: not the loop's.
+  size_t results = 0;
+  for (const StoredResults& stored : effects.stored) results += stored.results.size();
+  if (results >= limits_.free_elsewhere_results) {
+    Read([stored = std::move(effects.stored)] { static_cast<void>(stored); });
+  }
 }
 
 void CoordinatorImpl::MaybeSnapshot() {

@@ -42,6 +42,9 @@ struct CoreOptions {
   bool exclusive = true;
   // Work that an agent is given beyond what it runs: 2 x round trip + 50 ms.
   absl::Duration prefetch = absl::Milliseconds(250);
+  // Results of one batch of proposals, roughly: more wait for the next, so that it is
+  // gathered while this one is written.
+  size_t batch_results = 5'000;
   // Agents that are gone and still remembered, for those who list them.
   size_t gone_agents_most = 1'000;
 };
@@ -162,6 +165,7 @@ class Core {
   // propose.cc
   void On(event::StoreIdle& e, Effects& out);
   void ProposeAgents(Effects& out);
+  void DraftTouched(Drafts& drafts);
   void DraftShard(RunState& run, Shard& shard, WriteShard& write, Flight& flight);
   void DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShard& write,
                    Flight& flight);
@@ -195,6 +199,8 @@ class Core {
   void GrantAt(const std::string& location, Drafts& drafts);
   void GrantSplits(Drafts& drafts);
   uint32_t Bound(const Session& session) const;
+  // Executions it holds but for those in freed_.
+  uint32_t HeldBy(const std::string& instance) const;
   bool MayRun(const RunState& run, const Session& session, uint32_t execution) const;
   std::vector<uint32_t> PickPositions(RunState& run, const Shard& shard, const Session& session,
                                       uint32_t most, const std::vector<bool>& taken,
@@ -270,6 +276,10 @@ class Core {
   std::map<LeaseKey, std::vector<Waiting>> waiting_;
   std::vector<Doubt> doubts_;
   std::set<PeerId> ack_now_;
+
+  // Executions of an instance's leases that results of the batch being drafted settle: what
+  // is granted with them is told when they are stored.
+  absl::flat_hash_map<std::string, uint32_t> freed_;
 
   // The batch under way.
   bool under_way_ = false;

@@ -13,11 +13,6 @@
 namespace picket {
 namespace {
 
-uint32_t HeldBy(const Holders& holders, const std::string& instance) {
-  const auto it = holders.find(instance);
-  return it == holders.end() ? 0 : it->second.held;
-}
-
 // A run that has work for a location.
 struct Contender {
   RunState* run = nullptr;
@@ -43,6 +38,13 @@ bool Exhausted(const Contender& contender) {
 }
 
 }  // namespace
+
+uint32_t Core::HeldBy(const std::string& instance) const {
+  const auto holder = holders_.find(instance);
+  if (holder == holders_.end()) return 0;
+  const auto freed = freed_.find(instance);
+  return holder->second.held - (freed == freed_.end() ? 0 : std::min(freed->second, holder->second.held));
+}
 
 uint32_t Core::Bound(const Session& session) const {
   double prefetch = session.capacity;
@@ -109,7 +111,7 @@ void Core::GrantAt(const std::string& location, Drafts& drafts) {
   for (PeerId peer : open->second) {
     const Session* session = FindSession(peer);
     if (session == nullptr || session->draining) continue;
-    const uint32_t held = HeldBy(holders_, session->instance());
+    const uint32_t held = HeldBy(session->instance());
     const uint32_t bound = Bound(*session);
     if (held >= bound) continue;
     // Not in dribs and drabs: wait until a quarter of the prefetch is free.
@@ -125,7 +127,7 @@ void Core::GrantAt(const std::string& location, Drafts& drafts) {
     Session& session = *FindSession(seats.begin()->peer);
     seats.erase(seats.begin());
     const uint32_t held =
-        HeldBy(holders_, session.instance()) + drafts.granted[session.instance()];
+        HeldBy(session.instance()) + drafts.granted[session.instance()];
     const uint32_t bound = Bound(session);
     if (held >= bound) continue;
     uint32_t most = bound - held;

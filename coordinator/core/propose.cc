@@ -54,6 +54,7 @@ Core::Flight& Core::Propose(Proposal proposal, Effects& out) {
 void Core::On(event::StoreIdle&, Effects& out) {
   if (under_way_) return;
   flights_.clear();
+  freed_.clear();
   ProposeAgents(out);
   for (event::Admit& admit : admits_) {
     Flight& flight = Propose(std::move(admit.admit), out);
@@ -63,16 +64,7 @@ void Core::On(event::StoreIdle&, Effects& out) {
   admits_.clear();
 
   Drafts drafts;
-  for (const auto& [id, run] : runs_) {
-    CheckEnds(*run);
-    run->RefreshDue(now_);
-    for (uint32_t index : run->TakeTouched()) {
-      const Shard& shard = run->shard(index);
-      if (shard.stale && (shard.inputs == nullptr || shard.inputs->results.empty())) continue;
-      Drafts::Entry& entry = drafts.Of(*run, index);
-      DraftShard(*run, run->shard(index), entry.write, entry.flight);
-    }
-  }
+  DraftTouched(drafts);
   GrantAll(drafts);
   for (auto& [key, entry] : drafts.entries) {
     if (SaysNothing(Find(key.first)->shard(key.second).row, entry.write) &&
@@ -110,6 +102,33 @@ void Core::On(event::StoreIdle&, Effects& out) {
   // been written, and no run would be there to write it for.
   if (store_failed_ && out.proposals.empty()) Propose(RenewAgents{}, out);
   under_way_ = !out.proposals.empty();
+}
+
+// Runs with little to write come first: they do not wait for a flood.
+void Core::DraftTouched(Drafts& drafts) {
+  std::vector<RunState*> order;
+  for (const auto& [id, run] : runs_) {
+    CheckEnds(*run);
+    run->RefreshDue(now_);
+    order.push_back(run.get());
+  }
+  std::stable_sort(order.begin(), order.end(), [](const RunState* a, const RunState* b) {
+    return a->touched() < b->touched();
+  });
+  size_t results = 0;
+  for (RunState* run : order) {
+    for (uint32_t index : run->TakeTouched()) {
+      if (results >= options_.batch_results) {
+        run->Touch(index);
+        continue;
+      }
+      const Shard& shard = run->shard(index);
+      if (shard.stale && (shard.inputs == nullptr || shard.inputs->results.empty())) continue;
+      Drafts::Entry& entry = drafts.Of(*run, index);
+      DraftShard(*run, run->shard(index), entry.write, entry.flight);
+      results += entry.write.results.size();
+    }
+  }
 }
 
 void Core::ProposeAgents(Effects& out) {
@@ -212,8 +231,10 @@ void Core::DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShar
         break;
     }
     // Whatever came of it, under this lease it is over.
-    if (Lease* lease = shard.FindLease(row.epoch); lease != nullptr) {
+    Lease* lease = shard.FindLease(row.epoch);
+    if (lease != nullptr && lease->left[position]) {
       lease->left[position] = false;
+      ++freed_[lease->row.instance];
     }
   }
   flight.acks.push_back(incoming.ack);

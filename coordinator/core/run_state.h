@@ -182,6 +182,7 @@ class RunState {
 
   // Marks the shard as having something to write.
   void Touch(uint32_t shard) { touched_.insert(shard); }
+  size_t touched() const { return touched_.size(); }
   std::set<uint32_t> TakeTouched() { return std::exchange(touched_, {}); }
 
   // Over all locations.
