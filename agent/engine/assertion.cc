@@ -50,8 +50,12 @@ bool IsScalar(const Json& value) {
 class OperatorJudge {
  public:
   OperatorJudge(v1::Subject::Value subject, const Actual& actual,
-                const CompiledOperation& operation, const Json& operand)
-      : subject_(subject), actual_(actual), operation_(operation), operand_(operand) {}
+                const CompiledOperation& operation, const Json& operand, const WorkLimits& work)
+      : subject_(subject),
+        actual_(actual),
+        operation_(operation),
+        operand_(operand),
+        work_(work) {}
 
   AssertionJudgement Run() const {
     const Op::Value op = operation_.op;
@@ -259,7 +263,7 @@ class OperatorJudge {
       parsed = *std::move(document);
       instance = &parsed;
     }
-    auto result = schema->Validate(*instance);
+    auto result = schema->Validate(*instance, work_.schema_steps);
     if (!result.ok()) {
       return Unjudged(absl::StrCat("cannot_evaluate: ", result.status().message()));
     }
@@ -276,6 +280,7 @@ class OperatorJudge {
   const Actual& actual_;
   const CompiledOperation& operation_;
   const Json& operand_;
+  const WorkLimits& work_;
 };
 
 // Microseconds as people write durations.
@@ -302,8 +307,9 @@ std::string Bounded(const Json& value, size_t bytes_most) {
 }  // namespace
 
 AssertionJudgement Judge(v1::Subject::Value subject, const Actual& actual,
-                         const CompiledOperation& operation, const Json& operand) {
-  return OperatorJudge(subject, actual, operation, operand).Run();
+                         const CompiledOperation& operation, const Json& operand,
+                         const WorkLimits& work) {
+  return OperatorJudge(subject, actual, operation, operand, work).Run();
 }
 
 std::string ExpectedText(const Actual& actual, v1::Operator::Value op, const Json& operand) {

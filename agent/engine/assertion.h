@@ -26,7 +26,8 @@ struct AssertionJudgement {
 // `operand` is the rendered operand of `operation`, whose regex and schema are used where
 // they are compiled already.
 AssertionJudgement Judge(v1::Subject::Value subject, const Actual& actual,
-                         const CompiledOperation& operation, const Json& operand);
+                         const CompiledOperation& operation, const Json& operand,
+                         const WorkLimits& work);
 
 // For people: the operand and the actual value; not yet masked or cut. Of a list or object no
 // more is written than begins within `bytes_most`; texts are cut at `text_most`.

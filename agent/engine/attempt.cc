@@ -231,8 +231,20 @@ bool Attempt::JudgeAnswer() {
   if (job_.test->steps.size() > 1) options.step_name = step().step->name();
   const bool large = answer_.last.body.size() > DefaultEngineLimits().inline_body_bytes;
   if (!large || !step().reads_body || services_.workers == nullptr) {
-    EndStep(Evaluate(step(), answer_, variables_, options));
-    return false;
+    options.brief = step().reads_body && services_.workers != nullptr;
+    options.clock = services_.clock;
+    const Random random = random_;
+    Variables::Extracted extracted;
+    if (!step().extract.empty()) extracted = variables_.extracted();
+    StepVerdict verdict = Evaluate(step(), answer_, variables_, options);
+    if (!verdict.unfinished) {
+      EndStep(std::move(verdict));
+      return false;
+    }
+    // Once more, with what it needs, from where it began.
+    random_ = random;
+    if (!step().extract.empty()) variables_.RestoreExtracted(std::move(extracted));
+    options.brief = false;
   }
   // The worker hands its hold on the attempt back to the loop, where alone it may end.
   const bool taken = services_.workers->Submit(

@@ -24,15 +24,35 @@ class Evaluator {
  public:
   Evaluator(const CompiledStep& step, StepAnswer& answer, Variables& variables,
             const EvaluateOptions& options)
-      : step_(step), answer_(answer), variables_(variables), options_(options) {}
+      : step_(step),
+        answer_(answer),
+        variables_(variables),
+        options_(options),
+        work_(options.brief ? DefaultEngineLimits().inline_work : DefaultEngineLimits().work) {}
 
   StepVerdict Run() {
-    for (const CompiledExpectation& expectation : step_.expect) Expect(expectation);
-    for (const CompiledExtract& extract : step_.extract) Extract(extract);
+    if (options_.brief) end_ = options_.clock->Monotonic() + DefaultEngineLimits().inline_time;
+    out_.assertions.reserve(step_.expect.size());
+    for (const CompiledExpectation& expectation : step_.expect) {
+      Expect(expectation);
+      if (IsTooMuch()) return std::move(out_);
+    }
+    for (const CompiledExtract& extract : step_.extract) {
+      Extract(extract);
+      if (IsTooMuch()) return std::move(out_);
+    }
     return std::move(out_);
   }
 
  private:
+  // Without work on the body nothing takes long.
+  bool IsTooMuch() {
+    if (options_.brief && step_.reads_body && options_.clock->Monotonic() > end_) {
+      out_.unfinished = true;
+    }
+    return out_.unfinished;
+  }
+
   absl::Status Prepare(const CompiledSubject& subject, Prepared& out) {
     out.subject.kind = subject.kind;
     if (subject.constant) {
@@ -62,7 +82,7 @@ class Evaluator {
       actual.why = std::string(status.message());
       prepared.subject.argument = expectation.subject.argument;
     } else {
-      Look(prepared.subject, answer_, actual);
+      Look(prepared.subject, answer_, work_, actual);
     }
     for (const CompiledOperation& operation : expectation.operations) {
       Operate(prepared.subject, actual, operation);
@@ -79,7 +99,11 @@ class Evaluator {
         actual.state == Actual::State::kPresent) {
       judgement = Gate(subject.argument, actual.json->get<uint32_t>(), **operand);
     } else if (operand.ok()) {
-      judgement = Judge(subject.kind, actual, operation, **operand);
+      judgement = Judge(subject.kind, actual, operation, **operand, work_);
+      // A limit was reached; perhaps only that of a brief look.
+      if (options_.brief && judgement.value == AssertionJudgement::Value::kUnjudged) {
+        out_.unfinished = true;
+      }
     } else {
       judgement.value = AssertionJudgement::Value::kUnjudged;
       judgement.why = absl::StrCat("cannot_evaluate: ", operand.status().message());
@@ -254,7 +278,8 @@ class Evaluator {
     if (absl::Status status = Prepare(extract.subject, prepared); !status.ok()) {
       value = absl::ResourceExhaustedError(status.message());
     } else {
-      value = ExtractValue(extract, prepared.subject, answer_);
+      value = ExtractValue(extract, prepared.subject, answer_, work_);
+      if (options_.brief && absl::IsResourceExhausted(value.status())) out_.unfinished = true;
     }
     if (value.ok()) {
       // At once: a later extract of the step may name it.
@@ -277,6 +302,8 @@ class Evaluator {
   StepAnswer& answer_;
   Variables& variables_;
   const EvaluateOptions& options_;
+  const WorkLimits& work_;
+  absl::Duration end_;  // of a brief look
   StepVerdict out_;
 };
 

@@ -15,6 +15,7 @@
 #include "agent/engine/compiled_test.h"
 #include "agent/engine/subject.h"
 #include "agent/engine/variables.h"
+#include "common/base/clock.h"
 #include "common/policy/regression.h"
 #include "picket/v1/result.pb.h"
 
@@ -29,6 +30,7 @@ struct StepVerdict {
   uint32_t learning = 0;                  // of `unjudged`: gates that lack history
   std::vector<v1::GateTime> gate_times;   // good measurements, for gates
   bool extracts_failed = false;  // a variable of later steps is missing
+  bool unfinished = false;       // it was too much for a brief look: the rest is void
 };
 
 struct EvaluateOptions {
@@ -40,6 +42,9 @@ struct EvaluateOptions {
   std::string step_name;
   // Of CheckJob; null = none. Outlives the call.
   const std::vector<GateTimes>* gates = nullptr;
+  // On a loop: within EngineLimits::inline_work and inline_time, by `clock`, or not at all.
+  bool brief = false;
+  Clock* clock = nullptr;  // with `brief`
 };
 
 StepVerdict Evaluate(const CompiledStep& step, StepAnswer& answer, Variables& variables,

@@ -6,10 +6,10 @@
 namespace picket {
 
 absl::StatusOr<Json> ExtractValue(const CompiledExtract& extract, const ReadySubject& subject,
-                                  StepAnswer& answer) {
+                                  StepAnswer& answer, const WorkLimits& work) {
   const std::string label = SubjectLabel(subject.kind, subject.argument);
   Actual actual;
-  Look(subject, answer, actual);
+  Look(subject, answer, work, actual);
   switch (actual.state) {
     case Actual::State::kAbsent:
       return absl::NotFoundError(absl::StrCat("the answer has no ", label));

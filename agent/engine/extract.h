@@ -18,7 +18,7 @@ namespace picket {
 // to be taken from. ResourceExhausted: it could not be looked at within bounds. Messages
 // hold no values.
 absl::StatusOr<Json> ExtractValue(const CompiledExtract& extract, const ReadySubject& subject,
-                                  StepAnswer& answer);
+                                  StepAnswer& answer, const WorkLimits& work);
 
 }  // namespace picket
 

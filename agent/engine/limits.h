@@ -10,8 +10,16 @@
 #include <cstdint>
 
 #include "absl/time/time.h"
+#include "common/policy/limits.h"
 
 namespace picket {
+
+// How much work one look at an answer may be.
+struct WorkLimits {
+  size_t jsonpath_nodes;           // visited by one query
+  size_t schema_steps;             // keyword evaluations of one validation
+  unsigned long xpath_operations;  // libxml2's opLimit, of one evaluation
+};
 
 struct EngineLimits {
   // What one attempt may use.
@@ -21,13 +29,17 @@ struct EngineLimits {
   size_t cookies_per_jar = 300;            // the oldest goes first (RFC 6265, 6.1)
   size_t cookie_bytes = 4096;              // name, value and attributes; larger ones are ignored
   size_t xpath_bytes = 4096;               // an expression as written
-  unsigned long xpath_operations = 2'000'000;  // libxml2's opLimit, of one evaluation
   size_t xpath_nodes = 100'000;            // in a node-set
   size_t xpath_attributes = 1'000;         // of one element of the body
 
   // What evaluates it.
-  size_t inline_body_bytes = 64u << 10;    // a larger body is evaluated on a worker thread
+  WorkLimits work{DefaultLimits().jsonpath_nodes, DefaultLimits().schema_steps, 2'000'000};
+  // On the loop; what needs more begins again on a worker thread.
+  size_t inline_body_bytes = 64u << 10;
+  WorkLimits inline_work{20'000, 50'000, 20'000};
+  absl::Duration inline_time = absl::Milliseconds(2);  // looked at between expectations
   int workers = 1;                         // threads
+  int worker_niceness = 5;                 // so that they give way to the loops
   size_t worker_queue = 20'000;            // evaluations waiting; more are inconclusive
 
   // What is told of it.

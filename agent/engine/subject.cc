@@ -37,10 +37,10 @@ void SetError(const absl::Status& status, absl::string_view what, Actual& out) {
   out.why = absl::StrCat(what, status.message());
 }
 
-void LookJson(const ReadySubject& subject, StepAnswer& answer, Actual& out) {
+void LookJson(const ReadySubject& subject, StepAnswer& answer, const WorkLimits& work, Actual& out) {
   const absl::StatusOr<Json>& body = answer.AsJson();
   if (!body.ok()) return SetError(body.status(), "the body is ", out);
-  auto nodes = subject.path->Evaluate(*body);
+  auto nodes = subject.path->Evaluate(*body, work.jsonpath_nodes);
   if (!nodes.ok()) return SetError(nodes.status(), "", out);
   if (subject.path->singular()) {
     if (nodes->empty()) return;
@@ -56,10 +56,11 @@ void LookJson(const ReadySubject& subject, StepAnswer& answer, Actual& out) {
   out.form = Actual::Form::kNodes;
 }
 
-void LookXPath(const ReadySubject& subject, StepAnswer& answer, Actual& out) {
+void LookXPath(const ReadySubject& subject, StepAnswer& answer, const WorkLimits& work,
+               Actual& out) {
   const auto& document = answer.AsXPathDocument();
   if (!document.ok()) return SetError(document.status(), "", out);
-  absl::StatusOr<XPathValue> value = subject.xpath->Evaluate(**document);
+  absl::StatusOr<XPathValue> value = subject.xpath->Evaluate(**document, work.xpath_operations);
   if (!value.ok()) {
     // An expression that cannot be evaluated says nothing about the target.
     out.state = State::kUnjudgeable;
@@ -185,7 +186,7 @@ std::optional<std::string> JoinedHeader(const HeaderList& headers, absl::string_
   return joined;
 }
 
-void Look(const ReadySubject& subject, StepAnswer& answer, Actual& out) {
+void Look(const ReadySubject& subject, StepAnswer& answer, const WorkLimits& work, Actual& out) {
   const TransferResult& last = answer.last;
   switch (subject.kind) {
     case v1::Subject::status:
@@ -199,9 +200,9 @@ void Look(const ReadySubject& subject, StepAnswer& answer, Actual& out) {
     case v1::Subject::body:
       return SetText(last.body, out);
     case v1::Subject::json:
-      return LookJson(subject, answer, out);
+      return LookJson(subject, answer, work, out);
     case v1::Subject::xpath:
-      return LookXPath(subject, answer, out);
+      return LookXPath(subject, answer, work, out);
     case v1::Subject::time:
       if (auto us = PhaseOf(answer.times, subject.argument)) {
         SetJson(Json(*us), out);

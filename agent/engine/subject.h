@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "agent/engine/compiled_test.h"
 #include "agent/engine/cookies.h"
+#include "agent/engine/limits.h"
 #include "agent/engine/transfer.h"
 #include "agent/engine/xpath.h"
 #include "common/expr/json.h"
@@ -87,7 +88,7 @@ struct ReadySubject {
   const XPath* xpath = nullptr;
 };
 
-void Look(const ReadySubject& subject, StepAnswer& answer, Actual& out);
+void Look(const ReadySubject& subject, StepAnswer& answer, const WorkLimits& work, Actual& out);
 
 // "status", "header content-type", "json $.a.b", "time total".
 std::string SubjectLabel(v1::Subject::Value kind, absl::string_view argument);

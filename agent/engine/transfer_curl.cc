@@ -171,8 +171,9 @@ int CurlCore::SocketWanted(CURL*, curl_socket_t fd, int what, void* self, void*)
   uint32_t events = 0;
   if ((what & CURL_POLL_IN) != 0) events |= EPOLLIN;
   if ((what & CURL_POLL_OUT) != 0) events |= EPOLLOUT;
-  // A socket that cannot be watched shows as a time-out of its transfer.
-  (void)core->loop_->Watch(fd, events, core);
+  if (core->loop_->Watch(fd, events, core).ok()) return 0;
+  const OpenSocket* socket = core->Find(fd);
+  if (socket != nullptr && socket->user != nullptr) socket->user->OnUnwatchable();
   return 0;
 }
 

@@ -33,6 +33,8 @@ class CurlUser {
   // Returns how much was taken, or CURL_WRITEFUNC_PAUSE.
   virtual size_t OnBody(const char* data, size_t size) = 0;
   virtual void OnDebug(curl_infotype type, const char* data, size_t size) = 0;
+  // Nothing will be heard of its socket: the machine has no room to watch it.
+  virtual void OnUnwatchable() = 0;
   // Bytes wait on `fd`, which has no TLS; they are read next.
   virtual void OnReadable(int fd) = 0;
   // A socket for a new connection, CURL_SOCKET_BAD to refuse. Fills in `address`.

@@ -143,6 +143,12 @@ void Transfer::OnClosing(int fd, bool surplus) {
               info.tcpi_bytes_received > 1;  // a FIN counts as one
 }
 
+void Transfer::OnUnwatchable() {
+  unwatched_ = true;  // libcurl cannot be stopped from here: at the end of the turn
+  if (!resuming_) context_->resume(id_);
+  resuming_ = true;
+}
+
 void Transfer::OnReadable(int fd) {
   came_.bytes = 0;
   // What came of HTTP/2 may be frames of another kind.
@@ -279,6 +285,11 @@ bool Transfer::TakeBody(absl::string_view* data) {
 void Transfer::Resume() {
   resuming_ = false;
   if (finished_) return;
+  if (unwatched_) {
+    Fail(Reason::agent_resources,
+         absl::StrCat("The agent cannot watch a connection to ", Peer(), "."), true);
+    return;
+  }
   if (padded_) {
     Fail(Reason::protocol_error,
          absl::StrCat("The response of ", Peer(),

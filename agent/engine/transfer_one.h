@@ -76,6 +76,7 @@ class Transfer : private CurlUser {
   bool OnHeaderLine(const char* data, size_t size) override;
   size_t OnBody(const char* data, size_t size) override;
   void OnDebug(curl_infotype type, const char* data, size_t size) override;
+  void OnUnwatchable() override;
   void OnReadable(int fd) override;
   // When bytes that libcurl hands over came.
   int64_t TakeArrived(size_t size, bool first);
@@ -149,6 +150,7 @@ class Transfer : private CurlUser {
   bool surplus_ = false;
   bool answered_ = false;   // bytes came, if no whole line of a head
   bool padded_ = false;     // more framing than body came
+  bool unwatched_ = false;
   uint64_t raw_bytes_ = 0;  // of the body, its framing included
   int64_t turn_ns_ = 0;     // the turn that turn_bytes_ belongs to
   size_t turn_bytes_ = 0;

@@ -24,7 +24,14 @@
 namespace picket {
 
 class Variables {
+  struct Entry {
+    TemplateValue value;
+    std::vector<std::string> secrets;  // behind it
+  };
+
  public:
+  using Extracted = absl::flat_hash_map<std::string, Entry>;
+
   // `test` and `random` must outlive it.
   Variables(const CompiledTest& test, Random* random) : test_(test), random_(random) {}
   Variables(const Variables&) = delete;
@@ -37,6 +44,9 @@ class Variables {
 
   // A `sensitive` one (from a cookie, say) is masked and held back like a secret.
   void SetExtracted(const std::string& name, Json value, bool sensitive);
+  // All that was extracted so far, to come back to.
+  const Extracted& extracted() const { return extracted_; }
+  void RestoreExtracted(Extracted extracted) { extracted_ = std::move(extracted); }
 
   const TemplateValue* Find(absl::string_view name);
 
@@ -55,10 +65,6 @@ class Variables {
   const Masker& masker() const { return masker_; }
 
  private:
-  struct Entry {
-    TemplateValue value;
-    std::vector<std::string> secrets;  // behind it
-  };
   struct Finder {
     Variables* self;
     const TemplateValue* operator()(absl::string_view name) const { return self->Find(name); }

@@ -1,6 +1,12 @@
 #include "agent/engine/worker_pool.h"
 
+#include <pthread.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
 #include <utility>
+
+#include "agent/engine/limits.h"
 
 namespace picket {
 
@@ -28,6 +34,10 @@ bool WorkerPool::Submit(absl::AnyInvocable<void()> work) {
 }
 
 void WorkerPool::Run() {
+  pthread_setname_np(pthread_self(), "picket-worker");
+  // Of this thread alone, on Linux.
+  setpriority(PRIO_PROCESS, static_cast<id_t>(gettid()),
+              getpriority(PRIO_PROCESS, 0) + DefaultEngineLimits().worker_niceness);
   while (true) {
     absl::AnyInvocable<void()> work;
     {

@@ -122,14 +122,15 @@ class CompiledXPath : public XPath {
   explicit CompiledXPath(xmlXPathCompExprPtr expr) : expr_(expr) {}
   ~CompiledXPath() override { xmlXPathFreeCompExpr(expr_); }
 
-  absl::StatusOr<XPathValue> Evaluate(const XPathDocument& document) const override {
+  absl::StatusOr<XPathValue> Evaluate(const XPathDocument& document,
+                                      unsigned long operations_most) const override {
     Silence();
     xmlDocPtr doc = static_cast<const Document&>(document).doc();
     std::unique_ptr<xmlXPathContext, void (*)(xmlXPathContextPtr)> context(xmlXPathNewContext(doc),
                                                                            xmlXPathFreeContext);
     if (context == nullptr) return absl::ResourceExhaustedError("no memory for an XPath");
     context->error = IgnoreStructured;
-    context->opLimit = DefaultEngineLimits().xpath_operations;
+    context->opLimit = operations_most;
     // Prefixes of the document's root element may be used as they stand there.
     if (xmlNodePtr root = xmlDocGetRootElement(doc); root != nullptr) {
       for (xmlNsPtr ns = root->nsDef; ns != nullptr; ns = ns->next) {

@@ -17,6 +17,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "agent/engine/limits.h"
 
 namespace picket {
 
@@ -43,7 +44,9 @@ class XPath {
 
   // ResourceExhausted: a bound was reached. InvalidArgument: the evaluation failed (an
   // unknown function or prefix).
-  virtual absl::StatusOr<XPathValue> Evaluate(const XPathDocument& document) const = 0;
+  virtual absl::StatusOr<XPathValue> Evaluate(
+      const XPathDocument& document,
+      unsigned long operations_most = DefaultEngineLimits().work.xpath_operations) const = 0;
 };
 
 }  // namespace picket

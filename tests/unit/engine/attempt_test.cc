@@ -349,6 +349,36 @@ class Gate {
   bool open_ ABSL_GUARDED_BY(mu_) = false;
 };
 
+// Small, but a filter within a filter looks at each pair of its members.
+std::string Tangle() {
+  std::string body = "[";
+  for (int i = 0; i < 300; ++i) absl::StrAppend(&body, i == 0 ? "" : ",", "{\"n\":", i, "}");
+  return body + "]";
+}
+
+constexpr char kTangled[] =
+    "expect { subject: json argument: '$[?count($[?@.n > 100]) == 199].n' "
+    "operations { operator: count operand_json: '300' } } ";
+
+TEST(WorkerTest, WhatIsTooMuchWorkForTheLoopBeginsAgainOnAWorker) {
+  WorkerPool workers(1, 10);
+  Bench bench(Always(Respond(200, Tangle(), {{"X-Cart", "new"}})));
+  bench.services.workers = &workers;
+  bench.Start(MakeTest(absl::StrCat(
+      "vars { name: 'cart' json: '\"old\"' } steps { ",
+      "expect { subject: header argument: 'x-cart' operations { operator: is_not operand_json: "
+      "'\"{{ cart }}\"' } } extract { name: 'cart' header: 'x-cart' } "
+      "extract { name: 'n' json: '$[?count($[?@.n > 100]) == 199].n' } } "
+      "steps { http { url: 'http://a/{{ cart }}' } ",
+      kTangled, "}")));
+  bench.loop.Run();
+  EXPECT_FALSE(bench.ended.has_value());
+  while (!bench.ended.has_value()) bench.loop.WaitForPost();
+  EXPECT_EQ(bench.ended->outcome(), v1::Outcome::PASSED) << bench.ended->ShortDebugString();
+  EXPECT_EQ(bench.ended->assertions_passed(), 2u);
+  EXPECT_EQ(bench.loop.sent[1].url, "http://a/new");
+}
+
 TEST(WorkerTest, JudgingPastTheTimeoutIsInconclusive) {
   Gate gate;
   WorkerPool workers(1, 10);
@@ -366,6 +396,35 @@ TEST(WorkerTest, JudgingPastTheTimeoutIsInconclusive) {
   EXPECT_EQ(bench.ended->reason(), v1::FailureReason::cannot_evaluate);
   gate.Open();
   bench.loop.WaitForPost();  // the late verdict changes nothing
+}
+
+TEST(WorkerTest, OthersEndWhileALargeAnswerIsJudged) {
+  Gate gate;
+  WorkerPool workers(1, 10);
+  ASSERT_TRUE(workers.Submit([&] { gate.Wait(); }));
+  Bench large(Always(Respond(200, std::string(200'000, 'x'))));
+  large.services.workers = &workers;
+  large.Start(
+      MakeTest("steps { expect { subject: body operations { operator: contains operand_json: "
+               "'\"x\"' } } }"));
+  large.loop.Run();
+  Bench tangled(Always(Respond(200, Tangle())));
+  tangled.services.workers = &workers;
+  tangled.Start(MakeTest(absl::StrCat("steps { ", kTangled, "}")));
+  tangled.loop.Run();
+  Bench small(Always(Respond(200, "x")));
+  small.services.workers = &workers;
+  EXPECT_EQ(small.Run("steps { expect { subject: body operations { operator: contains "
+                      "operand_json: '\"x\"' } } }")
+                .outcome(),
+            v1::Outcome::PASSED);
+  EXPECT_FALSE(large.ended.has_value());
+  EXPECT_FALSE(tangled.ended.has_value());
+  gate.Open();
+  large.loop.WaitForPost();
+  tangled.loop.WaitForPost();
+  EXPECT_EQ(large.ended->outcome(), v1::Outcome::PASSED);
+  EXPECT_EQ(tangled.ended->outcome(), v1::Outcome::PASSED);
 }
 
 TEST(WorkerTest, AFullQueueIsInconclusive) {

@@ -6,7 +6,10 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <filesystem>
+#include <fstream>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -217,6 +220,63 @@ TEST_F(EngineTest, WallTimesFollowTheOffsetLearnt) {
   const v1::Attempt attempt = Run(Job(Get("/ok")));
   const int64_t here = absl::ToUnixSeconds(Clock::Real()->TimeNow());
   EXPECT_NEAR(static_cast<double>(attempt.start_time().seconds() - here), 3600, 60);
+}
+
+TEST_F(EngineTest, ATimeThatFailsWhileTheLoopStoodStillIsInconclusiveAndCounted) {
+  EngineOptions options;
+  options.loops = 1;
+  StartEngine(options);
+  std::atomic<bool> released{false};
+  server_->On("/held", [&](ScriptedConnection& c, const std::string&) {
+    while (!released.load() && c.Pause(absl::Milliseconds(1))) {
+    }
+    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+  });
+  const auto held = [&](absl::string_view status) {
+    return Job(absl::StrCat(
+        "steps { http { url: '", server_->Url("/held"), "' } ",
+        "expect { subject: time argument: 'total' operations { operator: below operand_json: '1' "
+        "} } expect { subject: status operations { operator: is operand_json: '",
+        status, "' } } }"));
+  };
+  Results right, wrong;
+  engine_->Submit(held("200"), right.Taker());
+  engine_->Submit(held("500"), wrong.Taker());
+  engine_->Submit(Job(Get("/ok")), [&](const v1::Attempt&) {
+    const absl::Duration begin = Clock::Real()->Monotonic();
+    while (Clock::Real()->Monotonic() - begin < absl::Milliseconds(30)) {
+    }
+    released.store(true);
+  });
+  const v1::Attempt excused = right.Wait(1)[0];
+  EXPECT_EQ(excused.outcome(), v1::Outcome::INCONCLUSIVE) << excused.ShortDebugString();
+  EXPECT_EQ(excused.reason(), v1::FailureReason::measurement_poor);
+  EXPECT_TRUE(excused.quality().poor());
+  EXPECT_GT(excused.quality().loop_stall_us(), 29'000u);
+  EXPECT_GE(excused.quality().in_flight(), 1u);
+  // What does not depend on time is judged as ever.
+  const v1::Attempt failed = wrong.Wait(1)[0];
+  EXPECT_EQ(failed.outcome(), v1::Outcome::FAILED) << failed.ShortDebugString();
+  EXPECT_EQ(failed.reason(), v1::FailureReason::assertion);
+  EXPECT_TRUE(failed.quality().poor());
+  EXPECT_GE(engine_->TakeStats().poor, 2u);
+}
+
+int ThreadsNamed(absl::string_view name) {
+  int found = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/task")) {
+    std::ifstream file(entry.path() / "comm");
+    std::string comm;
+    if (std::getline(file, comm) && comm == name) ++found;
+  }
+  return found;
+}
+
+TEST_F(EngineTest, ThereIsALoopPerCoreUnlessToldOtherwise) {
+  engine_.reset();
+  ASSERT_OK_AND_ASSIGN(engine_, Engine::Start(EngineOptions()));
+  Run(Job(Get("/ok")));  // threads name themselves
+  EXPECT_EQ(ThreadsNamed("picket-loop"), static_cast<int>(std::thread::hardware_concurrency()));
 }
 
 TEST_F(EngineTest, StepsShareAConnection) {

@@ -10,6 +10,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "agent/engine/limits.h"
 #include "agent/engine/loop.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -89,6 +90,50 @@ TEST_F(TransferTest, ALoopThatLooksLateStillKnowsWhenTheAnswerCame) {
   EXPECT_LE(result.times.first_byte, most_us);
   EXPECT_LE(result.times.total, most_us);
   EXPECT_GE(result.loop_stall, absl::Milliseconds(49));
+}
+
+// Counts the loop's turns while a transfer runs.
+class TurnCounter {
+ public:
+  explicit TurnCounter(TransferLoop* loop) : loop_(loop) {}
+  // On the loop.
+  void Turn() {
+    ++turns_;
+    if (!stopped_) loop_->Post([this] { Turn(); });
+  }
+  void Stop() { stopped_ = true; }
+  int turns() const { return turns_; }
+
+ private:
+  TransferLoop* const loop_;
+  int turns_ = 0;
+  bool stopped_ = false;
+};
+
+TEST_F(TransferTest, AnEnormousBodyLeavesTheLoopTurning) {
+  constexpr size_t kBytes = 64u << 20;
+  server_->On("/enormous", [](ScriptedConnection& c, const std::string&) {
+    c.Write(absl::StrCat("HTTP/1.1 200 OK\r\nContent-Length: ", kBytes, "\r\n\r\n"));
+    c.WriteRepeatedly(std::string(1u << 20, 'x'), 64);
+  });
+  TransferRequest request = To("/enormous");
+  request.body_limit = kBytes;
+  TurnCounter counter(runner_.loop());
+  Signal done;
+  std::unique_ptr<TransferSession> session;
+  runner_.loop()->Post([&] {
+    session = runner_.loop()->NewSession();
+    runner_.loop()->StartTransfer(session.get(), request, [&](TransferResult result) {
+      EXPECT_EQ(Name(result.reason), "none") << result.message;
+      EXPECT_EQ(result.body.size(), kBytes);
+      counter.Stop();
+      session.reset();
+      runner_.loop()->Post([&] { done.Raise(); });
+    });
+    counter.Turn();
+  });
+  done.Wait();
+  EXPECT_GE(counter.turns(), static_cast<int>(kBytes / DefaultEngineLimits().decode_turn_bytes));
 }
 
 TEST_F(TransferTest, NothingGoesOutThatNobodyAskedFor) {
