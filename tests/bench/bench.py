@@ -13,148 +13,14 @@ import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "e2e"))
+from fleet import BIN, Fleet, wait_until  # noqa: E402
+import measure  # noqa: E402
 import noise  # noqa: E402
-from fleet import BIN, Fleet, free_port, http_get, wait_until  # noqa: E402
+import engine_rows  # noqa: E402,F401
+from measure import ROWS, engine, figure, pinned, row, rows_suite, start_target  # noqa: E402
 
 HERE = Path(__file__).resolve().parent
-ROWS, quick = {}, False
-
-
-def row(function):
-    ROWS[function.__name__.replace("_", "-")] = function
-    return function
-
-
-def figure(name, value, unit, peer, ratio, bar, met):
-    return {"name": name, "figure": round(value, 3), "unit": unit, "peer": peer,
-            "ratio": None if ratio is None else round(ratio, 3), "bar": bar, "met": met}
-
-
-def pinned(core, *command):
-    return ["taskset", "-c", str(core), *[str(c) for c in command]]
-
-
-class Veth:
-    """A namespace of our own joined by a veth pair; the target lives in it."""
-
-    def __init__(self):
-        self.name = f"pkbench{os.getpid()}"
-        self.link = f"pkb{os.getpid() % 100000}"
-        run = lambda *c: subprocess.run(c, check=True)
-        run("ip", "netns", "add", self.name)
-        run("ip", "link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", self.name)
-        run("ip", "address", "add", "10.204.0.1/30", "dev", self.link)
-        run("ip", "link", "set", self.link, "up")
-        run("ip", "-n", self.name, "address", "add", "10.204.0.2/30", "dev", "eth0")
-        run("ip", "-n", self.name, "link", "set", "eth0", "up")
-        self.address = "10.204.0.2"
-
-    def prefix(self):
-        return ["ip", "netns", "exec", self.name]
-
-    def close(self):
-        subprocess.run(["ip", "netns", "del", self.name], check=False)
-
-
-def start_target(fleet, prefix=(), address="127.0.0.1", core=1, locations=""):
-    """nginx with one worker, pinned; answers 200 with a small JSON body."""
-    state = fleet.directory / f"target-{core}-{len(fleet.processes)}"
-    state.mkdir()
-    port = free_port()
-    (state / "nginx.conf").write_text(f"""
-daemon off; worker_processes 1; user root; pid {state}/nginx.pid; error_log {state}/error.log crit;
-events {{ worker_connections 16384; }}
-http {{
-  access_log off; keepalive_requests 100000000;
-  client_body_temp_path {state}/b; proxy_temp_path {state}/p; fastcgi_temp_path {state}/f;
-  uwsgi_temp_path {state}/u; scgi_temp_path {state}/s;
-  server {{ listen {address}:{port} backlog=8192;
-    location / {{ default_type application/json; return 200 '{{"status":"up","items":[1,2,3]}}'; }} {locations} }}
-}}""")
-    nginx = fleet.start("target", [*prefix, "taskset", "-c", str(core), "nginx", "-e", state / "error.log",
-                                   "-c", state / "nginx.conf"])
-    wait_until(lambda: http_get(f"http://{address}:{port}/"), "nginx", 10)
-    return nginx, f"http://{address}:{port}/"
-
-
-def engine(url, seconds, *options, core=0, in_flight=64):
-    out = subprocess.run(pinned(core, BIN / "engine_bench", "--url", url, "--seconds", seconds,
-                                "--in-flight", in_flight, *options), capture_output=True, text=True, check=True).stdout
-    return float(re.search(r"([\d.]+) checks/s", out).group(1)), out
-
-
-@row
-def engine_fresh(fleet):
-    """Fresh connections over a veth pair, full timings and three assertions, one core."""
-    veth = Veth()
-    try:
-        _, url = start_target(fleet, veth.prefix(), veth.address)
-        seconds = 5 if quick else 20
-        ours, _ = engine(url, seconds)
-        out = subprocess.run(pinned(0, "ab", "-q", "-c64", f"-t{seconds}", "-n100000000", url),
-                             capture_output=True, text=True).stdout
-        ab = float(re.search(r"Requests per second:\s+([\d.]+)", out).group(1))
-        yield figure("engine-fresh", ours, "checks/s", f"ab -c64 {ab:.0f}/s", ours / ab, ">= 0.60 x ab", ours / ab >= 0.60)
-
-        port = free_port()
-        config = fleet.write("blackbox.yml", "modules: { http: { prober: http, timeout: 5s, http: { preferred_ip_protocol: ip4, fail_if_body_not_matches_regexp: [up] } } }\n")
-        fleet.start("blackbox", pinned(0, "prometheus-blackbox-exporter", f"--config.file={config}",
-                                       f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"))
-        probe = f"http://127.0.0.1:{port}/probe?module=http&target={url}"
-        wait_until(lambda: http_get(probe), "blackbox_exporter", 10)
-        out = subprocess.run(pinned(1, "wrk", "-t1", "-c64", f"-d{max(5, seconds // 2)}s", probe), capture_output=True, text=True).stdout
-        probes = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
-        yield figure("engine-fresh-blackbox", ours, "checks/s", f"blackbox_exporter {probes:.0f}/s", ours / probes,
-                     ">= 5 x", ours / probes >= 5)
-    finally:
-        veth.close()
-
-
-@row
-def engine_reused(fleet):
-    """Reused connections against wrk on one thread."""
-    _, url = start_target(fleet)
-    seconds = 5 if quick else 15
-    ours, _ = engine(url, seconds, "--reuse")
-    out = subprocess.run(pinned(0, "wrk", "-t1", "-c64", f"-d{seconds}s", url), capture_output=True, text=True).stdout
-    wrk = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
-    yield figure("engine-reused", ours, "checks/s", f"wrk -t1 -c64 {wrk:.0f}/s", ours / wrk, ">= 0.25 x wrk", ours / wrk >= 0.25)
-
-
-@row
-def timing_truth(fleet):
-    """The target delays 50 ms and says how long it really was; half load, then full."""
-    server = subprocess.Popen(pinned(1, BIN / "truth_server", 0), stdout=subprocess.PIPE, text=True)
-    try:
-        port = int(server.stdout.readline().split()[1])
-        url = f"http://127.0.0.1:{port}/50"
-        seconds = 4 if quick else 10
-        full_rate, _ = engine(url, seconds, in_flight=2000)
-        for name, in_flight in (("timing-truth", max(50, int(full_rate * 0.5 * 0.05))), ("timing-truth-full", 2000)):
-            _, out = engine(url, seconds, "--truth", in_flight=in_flight)
-            p99 = float(re.search(r"p99 error ([\d.]+) us", out).group(1))
-            poor = float(re.search(r"poor ([\d.]+) %", out).group(1))
-            met = (p99 <= 1000 and poor <= 1.0) if name == "timing-truth" else None
-            yield figure(name, p99, "us at p99", f"target's own clock, {in_flight} in flight, {poor:.2f} % poor", None,
-                         "<= 1000 us, <= 1 % poor" if met is not None else "said to be poor", met)
-    finally:
-        server.kill()
-        server.wait()
-
-
-def rows_suite(fleet, url, rows, name="many", extra="", request_extra=""):
-    fleet.write(f"{name}.csv", "n\n" + "".join(f"{i}\n" for i in range(rows)))
-    return fleet.write(f"{name}.yaml", f"""
-version: 1
-name: {name}
-vars: {{ base: "{url}" }}
-tests:
-  - name: row
-    for_each: {{ file: {name}.csv }}
-    {extra}
-    request: {{ url: "{{{{ base }}}}?n={{{{ n }}}}"{request_extra} }}
-    expect: [ {{ status: 200 }}, {{ header: {{ name: content-type, contains: json }} }}, {{ body: {{ contains: up }} }} ]
-""")
+quick = False
 
 
 def timed_run(fleet, *args, timeout=900, code=0):
@@ -426,14 +292,14 @@ def main():
     parser.add_argument("--json")
     parser.add_argument("--quick", action="store_true", help="shorter, for trying the benchmark itself")
     args = parser.parse_args()
-    quick = args.quick
+    quick = measure.quick = args.quick
     told = []
-    for name, measure in ROWS.items():
+    for name, measured in ROWS.items():
         if args.only and name not in args.only:
             continue
         fleet = None if name == "growth" else Fleet()  # growth makes its own, one a line
         try:
-            for line in measure(fleet):
+            for line in measured(fleet):
                 told.append(line)
                 ratio = "" if line["ratio"] is None else f"ratio {line['ratio']:.2f}"
                 met = {True: "met", False: "NOT MET", None: ""}[line["met"]]

@@ -1,25 +1,32 @@
 // A server that knows how long it made a client wait: it answers after the delay its URL names and
-// says in a header what the delay really was, from the last byte of the request's header read to the
-// first byte of the response written.
+// says in a header what the delay really was, from the arrival of the request, by the kernel's
+// clock, to the first byte of the response written. Over TLS, where the kernel's clock tells of
+// records and not of requests, from when the request was read.
 //
-//   truth_server PORT      (0 = any; prints "port N")
-//   GET /50?...            waits 50 ms; answers X-Delay-Us: <measured>
-//   GET /0.2?...           waits 200 us
+//   truth_server PORT [CERTIFICATE KEY]      (0 = any; prints "port N")
+//   GET /50?...     waits 50 ms; answers X-Delay-Us: <measured>
+//   GET /0.2?...    waits 200 us
+//   GET /waiting    answers at once with how many requests wait
 //
 // One thread, epoll, a timer heap. Loopback only.
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <openssl/ssl.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <queue>
 #include <string>
@@ -28,16 +35,19 @@
 
 namespace {
 
-int64_t NowUs() {
+int64_t ReadUs(clockid_t clock) {
   timespec ts;
-  clock_gettime(CLOCK_MONOTONIC, &ts);
+  clock_gettime(clock, &ts);
   return ts.tv_sec * 1'000'000LL + ts.tv_nsec / 1000;
 }
+
+int64_t NowUs() { return ReadUs(CLOCK_MONOTONIC); }
 
 struct Connection {
   std::string in;
   int64_t generation = 0;
   bool close_after = false;
+  SSL* ssl = nullptr;
 };
 
 struct Due {
@@ -53,6 +63,7 @@ class Server {
     listener_ = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     const int one = 1;
     setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+    setsockopt(listener_, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof one);  // the accepted inherit it
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(static_cast<uint16_t>(port));
@@ -70,6 +81,16 @@ class Server {
     timer_ = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
     Watch(listener_);
     Watch(timer_);
+  }
+
+  void UseTls(const char* certificate, const char* key) {
+    tls_ = SSL_CTX_new(TLS_server_method());
+    if (SSL_CTX_use_certificate_chain_file(tls_, certificate) != 1 ||
+        SSL_CTX_use_PrivateKey_file(tls_, key, SSL_FILETYPE_PEM) != 1) {
+      std::fprintf(stderr, "truth_server: the certificate or key cannot be used\n");
+      std::exit(1);
+    }
+    SSL_CTX_set_mode(tls_, SSL_MODE_RELEASE_BUFFERS);
   }
 
   void Run() {
@@ -106,30 +127,88 @@ class Server {
       if (fd < 0) return;
       const int one = 1;
       setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-      connections_[fd] = Connection{.generation = ++generation_};
+      Connection& connection = connections_[fd];
+      connection = Connection{.generation = ++generation_};
+      if (tls_ != nullptr) {
+        connection.ssl = SSL_new(tls_);
+        SSL_set_fd(connection.ssl, fd);
+        SSL_set_accept_state(connection.ssl);
+      }
       Watch(fd);
     }
   }
 
+  void Close(int fd) {
+    const auto found = connections_.find(fd);
+    if (found->second.ssl != nullptr) SSL_free(found->second.ssl);
+    connections_.erase(found);
+    close(fd);
+  }
+
+  // Bytes read and when they came; 0 = nothing now, below 0 = the end.
+  ssize_t Take(int fd, const Connection& connection, char* buffer, size_t size, int64_t& came) {
+    if (connection.ssl != nullptr) {
+      const int got = SSL_read(connection.ssl, buffer, static_cast<int>(size));
+      came = NowUs();
+      if (got > 0) return got;
+      const int error = SSL_get_error(connection.ssl, got);
+      return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? 0 : -1;
+    }
+    iovec room{buffer, size};
+    alignas(cmsghdr) char control[128];
+    msghdr message{};
+    message.msg_iov = &room;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t got = recvmsg(fd, &message, 0);
+    came = NowUs();
+    if (got < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
+    if (got == 0) return -1;
+    for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
+      if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS) continue;
+      timespec stamp;
+      std::memcpy(&stamp, CMSG_DATA(c), sizeof stamp);
+      came -= ReadUs(CLOCK_REALTIME) - (stamp.tv_sec * 1'000'000LL + stamp.tv_nsec / 1000);
+    }
+    return got;
+  }
+
   void Read(int fd) {
+    if (connections_.find(fd) == connections_.end()) return;
     Connection& connection = connections_[fd];
     char buffer[4096];
-    const ssize_t n = read(fd, buffer, sizeof buffer);
-    if (n <= 0) {
-      close(fd);
-      connections_.erase(fd);
-      return;
-    }
+    int64_t came = 0;
+    const ssize_t n = Take(fd, connection, buffer, sizeof buffer, came);
+    if (n < 0) Close(fd);
+    if (n <= 0) return;
     connection.in.append(buffer, static_cast<size_t>(n));
     const size_t end = connection.in.find("\r\n\r\n");
     if (end == std::string::npos) return;
-    const int64_t now = NowUs();
     const size_t path = connection.in.find('/');
+    const bool count = connection.in.compare(path, 8, "/waiting") == 0;
     const int64_t delay =
         static_cast<int64_t>(std::strtod(connection.in.c_str() + path + 1, nullptr) * 1000);
     connection.close_after = connection.in.find("onnection: close") != std::string::npos;
     connection.in.erase(0, end + 4);
-    due_.push({now + delay, now, fd, connection.generation});
+    if (count) return Respond(fd, connection, 0, std::to_string(due_.size()));
+    due_.push({came + delay, came, fd, connection.generation});
+  }
+
+  void Respond(int fd, const Connection& connection, int64_t asked, const std::string& body) {
+    char answer[512];
+    const int64_t delay = asked == 0 ? 0 : NowUs() - asked;
+    const int length =
+        std::snprintf(answer, sizeof answer,
+                      "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: %zu\r\n"
+                      "X-Delay-Us: %lld\r\n%s\r\n%s",
+                      body.size(), static_cast<long long>(delay),
+                      connection.close_after ? "Connection: close\r\n" : "", body.c_str());
+    const ssize_t sent = connection.ssl != nullptr
+                             ? SSL_write(connection.ssl, answer, length)
+                             : write(fd, answer, static_cast<size_t>(length));
+    if (connection.ssl != nullptr && connection.close_after) SSL_shutdown(connection.ssl);
+    if (sent <= 0 || connection.close_after) Close(fd);
   }
 
   void Answer() {
@@ -139,17 +218,7 @@ class Server {
       due_.pop();
       const auto it = connections_.find(due.fd);
       if (it == connections_.end() || it->second.generation != due.generation) continue;
-      char answer[256];
-      const int length =
-          std::snprintf(answer, sizeof answer,
-                        "HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 5\r\n"
-                        "X-Delay-Us: %lld\r\n%s\r\ntruth",
-                        static_cast<long long>(NowUs() - due.asked),
-                        it->second.close_after ? "Connection: close\r\n" : "");
-      if (write(due.fd, answer, static_cast<size_t>(length)) < 0 || it->second.close_after) {
-        close(due.fd);
-        connections_.erase(it);
-      }
+      Respond(due.fd, it->second, due.asked, "truth");
     }
     itimerspec spec{};
     if (!due_.empty()) {
@@ -161,6 +230,7 @@ class Server {
   }
 
   int listener_, epoll_, timer_;
+  SSL_CTX* tls_ = nullptr;
   int64_t generation_ = 0;
   std::unordered_map<int, Connection> connections_;
   std::priority_queue<Due, std::vector<Due>, std::greater<>> due_;
@@ -169,6 +239,13 @@ class Server {
 }  // namespace
 
 int main(int argc, char** argv) {
+  std::signal(SIGPIPE, SIG_IGN);
+  rlimit files;
+  if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+    files.rlim_cur = files.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &files);
+  }
   Server server(argc > 1 ? std::atoi(argv[1]) : 0);
+  if (argc > 3) server.UseTls(argv[2], argv[3]);
   server.Run();
 }
