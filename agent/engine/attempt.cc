@@ -16,6 +16,18 @@
 namespace picket {
 namespace {
 
+// Frees what the body was parsed into, here: for a large one that takes longer than a loop
+// may stand still.
+void DropDocuments(StepAnswer& answer) {
+  StepAnswer rest;
+  rest.last = std::move(answer.last);
+  rest.times = answer.times;
+  rest.redirects = answer.redirects;
+  rest.cookies = std::move(answer.cookies);
+  rest.now = answer.now;
+  answer = std::move(rest);
+}
+
 // A stall past the quality limit, and a good part of the time that was waited: a short one
 // says nothing against a target that was silent for ten seconds.
 bool MayExplainTimeout(const TransferResult& result) {
@@ -250,6 +262,7 @@ bool Attempt::JudgeAnswer() {
   const bool taken = services_.workers->Submit(
       [self = shared_from_this(), options = std::move(options)]() mutable {
         StepVerdict verdict = Evaluate(self->step(), self->answer_, self->variables_, options);
+        DropDocuments(self->answer_);
         TransferLoop* loop = self->services_.loop;
         loop->Post([self = std::move(self), verdict = std::move(verdict)]() mutable {
           self->OnVerdict(std::move(verdict));

@@ -95,8 +95,11 @@ void CurlCore::SetSharedOptions(CurlHandle* handle) {
   curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, Body);
   curl_easy_setopt(easy, CURLOPT_WRITEDATA, handle);
   // Debug output is how libcurl tells when a request was handed to the kernel, and
-  // what it found behind a response.
-  curl_easy_setopt(easy, CURLOPT_VERBOSE, 1L);
+  // what it found behind a response. What it has to say before the request is not worth
+  // the writing.
+  curl_easy_setopt(easy, CURLOPT_VERBOSE, 0L);
+  curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, BeforeRequest);
+  curl_easy_setopt(easy, CURLOPT_PREREQDATA, handle);
   curl_easy_setopt(easy, CURLOPT_DEBUGFUNCTION, Debug);
   curl_easy_setopt(easy, CURLOPT_DEBUGDATA, handle);
   curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, OpenSocketWanted);
@@ -115,6 +118,7 @@ void CurlCore::SetSharedOptions(CurlHandle* handle) {
 
 bool CurlCore::Add(CurlHandle* handle) {
   handle->error[0] = '\0';
+  curl_easy_setopt(handle->easy, CURLOPT_VERBOSE, 0L);
   return curl_multi_add_handle(multi_, handle->easy) == CURLM_OK;
 }
 
@@ -200,6 +204,11 @@ size_t CurlCore::HeaderLine(char* data, size_t size, size_t count, void* handle)
 size_t CurlCore::Body(char* data, size_t size, size_t count, void* handle) {
   CurlUser* user = static_cast<CurlHandle*>(handle)->user;
   return user == nullptr ? 0 : user->OnBody(data, size * count);
+}
+
+int CurlCore::BeforeRequest(void* handle, char*, char*, int, int) {
+  curl_easy_setopt(static_cast<CurlHandle*>(handle)->easy, CURLOPT_VERBOSE, 1L);
+  return CURL_PREREQFUNC_OK;
 }
 
 int CurlCore::Debug(CURL*, curl_infotype type, char* data, size_t size, void* handle) {

@@ -110,6 +110,7 @@ class CurlCore : private FdHandler {
   static int TimerWanted(CURLM* multi, long wait_ms, void* self);
   static size_t HeaderLine(char* data, size_t size, size_t count, void* handle);
   static size_t Body(char* data, size_t size, size_t count, void* handle);
+  static int BeforeRequest(void* handle, char*, char*, int, int);
   static int Debug(CURL* easy, curl_infotype type, char* data, size_t size, void* handle);
   static curl_socket_t OpenSocketWanted(void* handle, curlsocktype purpose, curl_sockaddr* address);
   static int CloseSocketWanted(void* self, curl_socket_t fd);

@@ -150,7 +150,7 @@ void Transfer::OnUnwatchable() {
 }
 
 void Transfer::OnReadable(int fd) {
-  came_.bytes = 0;
+  came_ = {};
   // What came of HTTP/2 may be frames of another kind.
   if (!head_sent_ || request_.http_version == v1::HttpCheck::HTTP_2) return;
   Arrival arrival;
@@ -160,12 +160,13 @@ void Transfer::OnReadable(int fd) {
     const int64_t ns = context_->loop->FromWallNs(wall_ns);
     return ns == 0 ? now_ns : std::clamp(ns, std::min(send_end_ns_, now_ns), now_ns);
   };
-  came_ = {arrival.bytes, place(arrival.first_ns), place(arrival.last_ns)};
+  came_ = {arrival.bytes, place(arrival.first_ns), place(arrival.last_ns),
+           arrival.bytes < EngineLimits::arrival_bytes};
 }
 
 int64_t Transfer::TakeArrived(size_t size, bool first) {
   if (size > came_.bytes) {  // read before it was seen, or more than was seen
-    came_.bytes = 0;
+    came_ = {};
     return EventLoop::ReadClockNs();
   }
   came_.bytes -= size;
@@ -349,6 +350,8 @@ void Transfer::CheckKeptSurplus() {
       head_.version() == "2") {
     return;
   }
+  // All that was seen to wait has been taken; what came since is found by the next user.
+  if (came_.all && came_.bytes == 0) return;
   char byte;
   if (recv(fd_, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0) surplus_ = true;
 }

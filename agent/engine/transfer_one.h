@@ -162,6 +162,7 @@ class Transfer : private CurlUser {
   struct {
     size_t bytes = 0;
     int64_t first_ns = 0, last_ns = 0;
+    bool all = false;  // there was no more
   } came_;
   bool dns_asked_ = false;
   bool head_sent_ = false;

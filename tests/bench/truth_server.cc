@@ -1,7 +1,6 @@
 // A server that knows how long it made a client wait: it answers after the delay its URL names and
-// says in a header what the delay really was, from the arrival of the request, by the kernel's
-// clock, to the first byte of the response written. Over TLS, where the kernel's clock tells of
-// records and not of requests, from when the request was read.
+// says in a header what the delay really was, from the arrival of the request's last byte, by the
+// kernel's clock, to the first byte of the response written.
 //
 //   truth_server PORT [CERTIFICATE KEY]      (0 = any; prints "port N")
 //   GET /50?...     waits 50 ms; answers X-Delay-Us: <measured>
@@ -147,13 +146,19 @@ class Server {
 
   // Bytes read and when they came; 0 = nothing now, below 0 = the end.
   ssize_t Take(int fd, const Connection& connection, char* buffer, size_t size, int64_t& came) {
-    if (connection.ssl != nullptr) {
-      const int got = SSL_read(connection.ssl, buffer, static_cast<int>(size));
-      came = NowUs();
-      if (got > 0) return got;
-      const int error = SSL_get_error(connection.ssl, got);
-      return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? 0 : -1;
+    const ssize_t waiting = Receive(fd, buffer, size, connection.ssl != nullptr ? MSG_PEEK : 0, came);
+    if (connection.ssl == nullptr) {
+      if (waiting < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
+      return waiting == 0 ? -1 : waiting;
     }
+    const int got = SSL_read(connection.ssl, buffer, static_cast<int>(size));
+    if (got > 0) return got;
+    const int error = SSL_get_error(connection.ssl, got);
+    return error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE ? 0 : -1;
+  }
+
+  // As recv; `came` is when the last of it reached the machine.
+  static ssize_t Receive(int fd, char* buffer, size_t size, int flags, int64_t& came) {
     iovec room{buffer, size};
     alignas(cmsghdr) char control[128];
     msghdr message{};
@@ -161,10 +166,9 @@ class Server {
     message.msg_iovlen = 1;
     message.msg_control = control;
     message.msg_controllen = sizeof control;
-    const ssize_t got = recvmsg(fd, &message, 0);
+    const ssize_t got = recvmsg(fd, &message, flags);
     came = NowUs();
-    if (got < 0) return errno == EAGAIN || errno == EINTR ? 0 : -1;
-    if (got == 0) return -1;
+    if (got <= 0) return got;
     for (cmsghdr* c = CMSG_FIRSTHDR(&message); c != nullptr; c = CMSG_NXTHDR(&message, c)) {
       if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_TIMESTAMPNS) continue;
       timespec stamp;
