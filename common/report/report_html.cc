@@ -3,10 +3,10 @@
 #include <string>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/report/escape.h"
 #include "common/report/report.h"
+#include "common/report/report_html_parts.h"
 #include "common/report/run_text.h"
 
 namespace picket {
@@ -15,45 +15,10 @@ namespace {
 constexpr uint32_t kCellsMost = 20'000;    // executions drawn one by one; beyond, counts
 constexpr size_t kQuietTestsMost = 5'000;  // of counted tests that passed everywhere
 constexpr size_t kFailuresMost = 200;
-constexpr int kAssertionsMost = 50;
-constexpr size_t kValueBytes = 2'000;
-constexpr size_t kEvidenceBytes = 16'000;
+constexpr size_t kOpenMost = 3;  // of them shown unfolded
 
-// Failures are written last, since they are known last, and shown first (`order`).
-constexpr absl::string_view kHead = R"(<!doctype html>
-<html lang="en"><head><meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<style>
-:root{color-scheme:light dark;--ok:#1a7f37;--bad:#cf222e;--odd:#9a6700;--dim:#6e7781;--line:#8885}
-body{font:14px/1.45 system-ui,sans-serif;margin:1.5rem auto;max-width:75rem;padding:0 1rem;
-display:flex;flex-direction:column}
-section{order:2;margin:.5rem 0;overflow-x:auto}header,#failures{order:1}footer{order:3;color:var(--dim)}
-h1 b{padding:.1em .5em;border-radius:.3em;color:#fff}b.PASSED{background:var(--ok)}
-b.FAILED{background:var(--bad)}b.INCONCLUSIVE,b.VERDICT_UNSPECIFIED{background:var(--odd)}
-table{border-collapse:collapse}th,td{border:1px solid var(--line);padding:.25em .5em;text-align:left;
-vertical-align:top}td.n{text-align:right}pre{white-space:pre-wrap;overflow-wrap:anywhere;margin:.2em 0}
-.PASSED{color:var(--ok)}.FAILED{color:var(--bad)}.SKIPPED,.UNDECIDED{color:var(--dim)}
-.INCONCLUSIVE,.CANCELLED,.EXPIRED,.UNASSIGNED{color:var(--odd)}h1 b{color:#fff!important}
-.w{display:flex;height:.5em;width:9em;background:var(--line)}.w i{min-width:1px}
-.dns{background:#8250df}.connect{background:#bf8700}.tls{background:#bc4c00}.send{background:#57606a}
-.first_byte{background:#1a7f37}.transfer{background:#0969da}.k i{display:inline-block;width:1em;height:.7em}
-details{border:1px solid var(--line);border-radius:.3em;padding:.4em .7em;margin:.4em 0}
-summary{cursor:pointer}dl{display:grid;grid-template-columns:max-content 1fr;gap:.1em 1em}
-dt{color:var(--dim)}dd{margin:0}
-</style>
-)";
-
-std::string Waterfall(const v1::Measurement& measurement) {
-  std::string bars;
-  for (const v1::Phase& phase : measurement.phases()) {
-    if (phase.name() == v1::Phase::total || phase.us() == 0) continue;
-    absl::StrAppend(&bars, "<i class=", v1::Phase::Name_Name(phase.name()),
-                    " style=flex:", phase.us(), "></i>");
-  }
-  return bars.empty() ? "" : absl::StrCat("<span class=w>", bars, "</span>");
-}
-
+// One page without script: the sections are written as they become known. Failures are
+// written last, since they are known last, and shown first.
 class HtmlReport : public Report {
  public:
   explicit HtmlReport(TextSink* sink) : sink_(sink) {}
@@ -64,20 +29,20 @@ class HtmlReport : public Report {
     counted_ = run.ledger().planned() > kCellsMost;
     for (const v1::LocationProgress& l : header.locations) Column(l.location());
     const std::string verdict = v1::Verdict::Value_Name(run.verdict());
-    sink_->Write(absl::StrCat(
-        kHead, "<title>", verdict, ": ", EscapeHtml(run.suite()),
-        "</title></head><body>\n<header><h1><b class=", verdict, ">", verdict, "</b> ",
-        EscapeHtml(run.suite()), "</h1>\n<p>", EscapeHtml(run.explanation()), "</p>\n<p>Run <code>",
-        EscapeHtml(run.run_id()), "</code>, ", TimeText(run.create_time()), " to ",
-        TimeText(run.seal_time()), run.local() ? ", all agents on one machine (--local)" : "",
-        ".<br>", LedgerText(run.ledger()), "</p>\n"));
-    Locations(header);
+    sink_->Write(absl::StrCat(kHtmlHead, "<title>", verdict, ": ", EscapeHtml(run.suite()),
+                              "</title></head><body>\n<header class=", verdict, "><h1><b class=",
+                              verdict, ">", verdict, "</b> ", EscapeHtml(run.suite()), "</h1>\n<p>",
+                              EscapeHtml(run.explanation()), "</p>\n"));
+    sink_->Write(absl::StrCat("<p class=dim>run <code>", EscapeHtml(run.run_id()), "</code> · ",
+                              TimeText(run.create_time()), " · took ", Took(run),
+                              run.local() ? " · all agents on one machine (--local)" : "",
+                              "</p>\n"));
     Labels(run);
-    sink_->Write("</header>\n<section><h2>Tests</h2>\n<p class=k>");
-    for (absl::string_view phase : {"dns", "connect", "tls", "send", "first_byte", "transfer"}) {
-      sink_->Write(absl::StrCat("<i class=", phase, "></i> ", phase, " "));
-    }
-    sink_->Write("</p>\n<table>\n<tr><th>test</th>");
+    sink_->Write(HtmlLedger(run.ledger()));
+    sink_->Write("</header>\n");
+    Locations(header);
+    sink_->Write(absl::StrCat("<section id=tests><h2>Tests</h2>\n", counted_ ? "" : HtmlLegend(),
+                              "<table class=grid>\n<tr><th>test</th>"));
     for (const std::string& name : columns_) {
       sink_->Write(absl::StrCat("<th>", EscapeHtml(name), "</th>"));
     }
@@ -91,6 +56,7 @@ class HtmlReport : public Report {
       test_id_ = execution.test_id();
       test_ = execution.test();
     }
+    const bool shown = IsBad(execution.end()) && Failure(execution);
     if (counted_) {
       ++counts_[Column(execution.location())][execution.end()];
       all_passed_ = all_passed_ && !IsBad(execution.end());
@@ -98,9 +64,8 @@ class HtmlReport : public Report {
       std::vector<std::string>& row = rows_[execution.has_row() ? execution.row() : kNoRow];
       const size_t column = Column(execution.location());
       if (row.size() <= column) row.resize(column + 1);
-      row[column] = Cell(execution);
+      row[column] = Cell(execution, shown);
     }
-    if (IsBad(execution.end())) Failure(execution);
   }
 
   void End() override {
@@ -112,7 +77,7 @@ class HtmlReport : public Report {
     }
     sink_->Write("</section>\n");
     if (failure_count_ > 0) {
-      sink_->Write("<section id=failures><h2>Not passed</h2>\n");
+      sink_->Write(absl::StrCat("<section id=failures><h2>Not passed: ", failure_count_, "</h2>\n"));
       for (const std::string& failure : failures_) sink_->Write(failure);
       if (failure_count_ > failures_.size()) {
         sink_->Write(absl::StrCat("<p>and ", failure_count_ - failures_.size(),
@@ -132,56 +97,76 @@ class HtmlReport : public Report {
     return it->second;
   }
 
+  static std::string Took(const v1::Run& run) {
+    const absl::Duration took = ToTime(run.seal_time()) - ToTime(run.create_time());
+    return MicrosText(static_cast<uint64_t>(
+        std::max<int64_t>(0, absl::ToInt64Microseconds(took))));
+  }
+
   void Locations(const ReportHeader& header) {
     sink_->Write(
-        "<table><tr><th>location</th><th>planned</th><th>passed</th><th>failed</th>"
-        "<th>inconclusive</th><th>skipped</th><th>cancelled</th><th>expired</th>"
-        "<th>unassigned</th><th>flaky</th><th>learning</th></tr>\n");
+        "<section><h2>Locations</h2>\n<table><tr><th>location</th><th></th>"
+        "<th class=n>planned</th><th class=n>passed</th><th class=n>failed</th>"
+        "<th class=n>inconclusive</th><th class=n>skipped</th><th class=n>cancelled</th>"
+        "<th class=n>expired</th><th class=n>unassigned</th><th class=n>flaky</th>"
+        "<th class=n>learning</th></tr>\n");
     for (const v1::LocationProgress& location : header.locations) {
       const v1::Ledger& l = location.ledger();
-      sink_->Write(absl::StrCat("<tr><td>", EscapeHtml(location.location()), "</td>"));
+      sink_->Write(absl::StrCat("<tr><td>", EscapeHtml(location.location()), "</td><td>",
+                                HtmlLedgerBar(l), "</td>"));
       for (uint32_t n : {l.planned(), l.passed(), l.failed(), l.inconclusive(), l.skipped(),
                          l.cancelled(), l.expired(), l.unassigned(), l.flaky(),
                          l.learning()}) {
-        sink_->Write(absl::StrCat("<td class=n>", n, "</td>"));
+        sink_->Write(absl::StrCat("<td class=\"n", n == 0 ? " z" : "", "\">", n, "</td>"));
       }
       sink_->Write("</tr>\n");
     }
-    sink_->Write("</table>\n");
+    sink_->Write("</table></section>\n");
   }
 
   void Labels(const v1::Run& run) {
     const std::map<std::string, std::string> sorted(run.labels().begin(), run.labels().end());
     if (sorted.empty()) return;
-    sink_->Write("<dl>");
+    sink_->Write("<p>");
     for (const auto& [name, value] : sorted) {
-      sink_->Write(absl::StrCat("<dt>", EscapeHtml(name), "</dt><dd>", EscapeHtml(value), "</dd>"));
+      sink_->Write(absl::StrCat("<span class=chip>", EscapeHtml(name), " <b>", EscapeHtml(value),
+                                "</b></span>"));
     }
-    sink_->Write("</dl>\n");
+    sink_->Write("</p>\n");
   }
 
-  static std::string Flaky(const v1::Execution& execution) {
-    if (!execution.flaky()) return " ";
+  static std::string Marks(const v1::Execution& execution) {
     const std::string blame = BlameText(execution.blame());
-    return blame.empty() ? " (flaky) " : absl::StrCat(" (flaky, blame: ", blame, ") ");
+    std::string marks;
+    if (execution.flaky()) marks = blame.empty() ? " (flaky)" : absl::StrCat(" (flaky, blame: ", blame, ")");
+    if (execution.learning()) marks += " (learning)";
+    return marks;
   }
 
-  static std::string Cell(const v1::Execution& execution) {
-    const std::string end = v1::End::Value_Name(execution.end());
+  // A cell leads to its failure, if that is shown.
+  static std::string Cell(const v1::Execution& execution, bool shown) {
     const v1::Attempt* attempt = DecidingAttempt(execution);
-    std::string cell = absl::StrCat("<td class=", end);
-    if (attempt == nullptr) return absl::StrCat(cell, ">", absl::AsciiStrToLower(end), "</td>");
-    const std::string timings = TimingsText(attempt->measurement());
-    return absl::StrCat(cell, " title=\"", timings, "\">", absl::AsciiStrToLower(end),
-                        Flaky(execution), execution.learning() ? " (learning) " : "",
-                        MicrosText(attempt->duration_us()),
-                        Waterfall(attempt->measurement()), "</td>");
+    std::string cell = absl::StrCat("<td class=", HtmlClass(execution.end()));
+    if (attempt != nullptr) {
+      absl::StrAppend(&cell, " title=\"", TimingsText(attempt->measurement()), "\"");
+    }
+    cell += ">";
+    if (shown) absl::StrAppend(&cell, "<a href=#e", execution.execution(), ">");
+    absl::StrAppend(&cell, HtmlWord(execution.end()), Marks(execution));
+    if (shown) cell += "</a>";
+    if (attempt != nullptr) {
+      absl::StrAppend(&cell, " <small>", MicrosText(attempt->duration_us()), "</small>",
+                      HtmlWaterfall(attempt->measurement()));
+    }
+    return cell + "</td>";
   }
 
   void FlushTest() {
     const std::string title = EscapeHtml(several_ ? absl::StrCat(suite_, ": ", test_) : test_);
-    for (const auto& [row, cells] : rows_) {
-      sink_->Write(absl::StrCat("<tr><th>", title, row == kNoRow ? "" : absl::StrCat(" row ", row),
+    for (auto& [row, cells] : rows_) {
+      cells.resize(columns_.size());
+      sink_->Write(absl::StrCat("<tr><th>", title,
+                                row == kNoRow ? "" : absl::StrCat(" <small>row ", row, "</small>"),
                                 "</th>"));
       for (const std::string& cell : cells) sink_->Write(cell.empty() ? "<td></td>" : cell);
       sink_->Write("</tr>\n");
@@ -192,9 +177,8 @@ class HtmlReport : public Report {
       for (size_t i = 0; i < columns_.size(); ++i) {
         sink_->Write("<td>");
         for (const auto& [end, count] : counts_[i]) {
-          const std::string name = v1::End::Value_Name(end);
-          sink_->Write(absl::StrCat("<span class=", name, ">", count, " ",
-                                    absl::AsciiStrToLower(name), "</span> "));
+          sink_->Write(absl::StrCat("<span class=", HtmlClass(end), ">", count, " ", HtmlWord(end),
+                                    "</span> "));
         }
         sink_->Write("</td>");
       }
@@ -204,50 +188,11 @@ class HtmlReport : public Report {
     all_passed_ = true;
   }
 
-  void Failure(const v1::Execution& execution) {
-    if (++failure_count_ > kFailuresMost) return;
-    const std::string end = v1::End::Value_Name(execution.end());
-    const v1::Attempt* attempt = DecidingAttempt(execution);
-    std::string out =
-        absl::StrCat("<details", failure_count_ <= 5 ? " open" : "", "><summary><b class=", end,
-                     ">", end, "</b> ", EscapeHtml(ExecutionTitle(execution, several_)), " ",
-                     ReasonText(execution.reason()), "</summary>\n<dl>");
-    const auto item = [&out](absl::string_view label, absl::string_view value) {
-      absl::StrAppend(&out, "<dt>", label, "</dt><dd>", EscapeHtml(CutToBytes(value, kValueBytes)),
-                      "</dd>\n");
-    };
-    if (attempt != nullptr) item("agent", attempt->agent());
-    if (execution.blame() != v1::Blame::none) {
-      item("blame", v1::Blame::Value_Name(execution.blame()));
-    }
-    if (!execution.blocking()) item("blocking", "no");
-    for (const Detail& d : FailureDetails(execution, kAssertionsMost)) item(d.label, d.value);
-    out += "</dl>\n";
-    if (attempt != nullptr) {
-      absl::StrAppend(&out, Waterfall(attempt->measurement()), Evidence(attempt->evidence()));
-    }
-    failures_.push_back(out + "</details>\n");
-  }
-
-  // Lines of a header block stay lines: each is escaped by itself.
-  static std::string Block(absl::string_view title, absl::string_view text) {
-    if (text.empty()) return "";
-    std::string out = absl::StrCat("<p>", title, "</p><pre>");
-    const std::string cut = CutToBytes(text, kEvidenceBytes);
-    absl::string_view rest = cut;
-    while (!rest.empty()) {
-      const size_t end = rest.find('\n');
-      absl::StrAppend(&out, EscapeHtml(absl::StripTrailingAsciiWhitespace(rest.substr(0, end))),
-                      "\n");
-      rest.remove_prefix(end == absl::string_view::npos ? rest.size() : end + 1);
-    }
-    return out + "</pre>\n";
-  }
-
-  static std::string Evidence(const v1::Evidence& evidence) {
-    return absl::StrCat(
-        Block("request", evidence.request()), Block("response", evidence.response()),
-        Block(evidence.body_truncated() ? "body (first part)" : "body", evidence.body_excerpt()));
+  // True if it is among those that are shown.
+  bool Failure(const v1::Execution& execution) {
+    if (++failure_count_ > kFailuresMost) return false;
+    failures_.push_back(HtmlFailure(execution, several_, failure_count_ <= kOpenMost));
+    return true;
   }
 
   TextSink* sink_;
