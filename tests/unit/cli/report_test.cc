@@ -116,6 +116,30 @@ TEST(ReportTest, JunitStaysFarBelowGitlabsLimitOfObjects) {
   EXPECT_LE(Large(ReportFormat::kJunit, 10'000).elements, 10'000u * 4 + 20);
 }
 
+TEST(ReportTest, JunitOfAHundredThousandFailuresIsTakenByGitlab) {
+  EXPECT_LT(Large(ReportFormat::kJunit, 100'000).bytes, 30'000'000u);
+}
+
+TEST(ReportTest, JunitTellsTheFirstFailuresInFullAndTheOthersInALine) {
+  testing_support::FakeCoordinator c = CannedRun();
+  StringSink sink;
+  const auto report = MakeJunitReport(&sink);
+  report->Begin({c.run, c.locations});
+  v1::Execution e = c.executions[2];
+  e.mutable_attempts(0)->set_message(std::string(5'000, 'm'));
+  for (uint32_t i = 0; i < 2'001; ++i) {
+    e.set_row(i);
+    report->Add(e);
+  }
+  report->End();
+  const size_t last = sink.text().rfind("<testcase");
+  const size_t before = sink.text().rfind("<testcase", last - 1);
+  EXPECT_THAT(sink.text().substr(before, last - before), HasSubstr("expected  200"));
+  EXPECT_THAT(sink.text().substr(last), Not(HasSubstr("expected")));
+  EXPECT_THAT(sink.text().substr(last), HasSubstr("FAILED: assertion, blame: target, agent eu-1"));
+  EXPECT_LT(sink.text().size() - last, 500u);
+}
+
 TEST(ReportTest, HtmlOfAHundredThousandFailuresCountsInsteadOfDrawing) {
   const CountingSink sink = Large(ReportFormat::kHtml, 100'000);
   EXPECT_LT(sink.bytes, 20u << 20);
