@@ -250,6 +250,9 @@ std::string HtmlLedger(const v1::Ledger& l) {
   part("EXPIRED", l.expired(), " +");
   part("UNASSIGNED", l.unassigned(), "");
   if (l.flaky() > 0) absl::StrAppend(&out, "<li class=dim>(", l.flaky(), " flaky)</li>");
+  if (l.learning() > 0) {
+    absl::StrAppend(&out, "<li class=dim>(", l.learning(), " learning)</li>");
+  }
   return out + "</ul>\n";
 }
 
