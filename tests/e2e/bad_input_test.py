@@ -141,7 +141,8 @@ class StoreTest(FleetCase):
             tables = [r[0] for r in db.execute("select name from sqlite_master where type='table'")]
             versions = [t for t in tables if "migration" in t or "schema" in t]
             self.assertTrue(versions, tables)
-            db.execute(f"update {versions[0]} set version = 999999")
+            db.execute(f"update {versions[0]} set version = 999999 "
+                       f"where version = (select max(version) from {versions[0]})")
         self.refuse(f"sqlite:{path}", "999999")
 
     def test_two_coordinators_on_one_file(self):

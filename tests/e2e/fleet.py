@@ -162,9 +162,12 @@ class Fleet:
 
     def picket(self, *args, timeout=120, env=None, stdin=None, expect=None):
         done = subprocess.run([str(BIN / "picket"), *[str(a) for a in args]], capture_output=True,
-                              text=True, errors="replace", timeout=timeout, input=stdin,
+                              timeout=timeout, input=None if stdin is None else stdin.encode(),
                               stdin=subprocess.DEVNULL if stdin is None else None,
                               cwd=self.directory, env={**os.environ, **(env or {})})
+        # Read as bytes, so that a carriage return stays one.
+        done.stdout = done.stdout.decode(errors="replace")
+        done.stderr = done.stderr.decode(errors="replace")
         result = Result(done)
         if expect is not None and result.code != expect:
             raise AssertionError(f"picket {' '.join(map(str, args))}: exit {result.code}, "
