@@ -137,8 +137,8 @@ class TerminalTest(FleetCase):
 
     def test_gitlab_gets_a_section_that_closes(self):
         result = self.fleet.run(self.suite(status=204), env={"CI": "true", "GITLAB_CI": "true"}, expect=1)
-        self.assertRegex(result.out, r"\x1b\[0Ksection_start:\d+:picket_failures[\r\n]\x1b\[0K")
-        self.assertRegex(result.out, r"\x1b\[0Ksection_end:\d+:picket_failures[\r\n]\x1b\[0K")
+        self.assertRegex(result.out, r"\x1b\[0Ksection_start:\d+:picket_failures\r\x1b\[0K")
+        self.assertRegex(result.out, r"\x1b\[0Ksection_end:\d+:picket_failures\r\x1b\[0K")
         self.assertTrue(result.out.strip().split("\n")[-1].startswith("FAILED"), result.out)
 
     def test_where_a_run_came_from_is_kept_with_it(self):
