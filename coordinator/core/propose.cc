@@ -257,6 +257,17 @@ void Core::RememberDuration(RunState& run, const ResultRow& row, const std::stri
   write.history.push_back(*std::move(history));
 }
 
+// Whether a lease that this write does not end still holds the execution. Of several that
+// end together the last one counts the loss.
+static bool HeldBesides(const Shard& shard, uint32_t position,
+                        const std::vector<uint32_t>& ended) {
+  if (shard.holders[position] <= 1) return false;
+  return std::any_of(shard.leases.begin(), shard.leases.end(), [&](const Lease& lease) {
+    return position < lease.left.size() && lease.left[position] &&
+           std::find(ended.begin(), ended.end(), lease.row.epoch) == ended.end();
+  });
+}
+
 void Core::DraftLoss(RunState& run, Shard& shard, const LeaseEnd& end, WriteShard& write,
                      Flight& flight) {
   Lease* lease = shard.FindLease(end.epoch);
@@ -277,7 +288,7 @@ void Core::DraftLoss(RunState& run, Shard& shard, const LeaseEnd& end, WriteShar
   for (size_t i = 0; i < order.size(); ++i) {
     const uint32_t position = order[i];
     if (!lease->left[position] || !lease->Wants(write.shard.ends[position])) continue;
-    if (shard.holders[position] > 1) continue;  // another lease still holds it
+    if (HeldBesides(shard, position, write.end_epochs)) continue;
     if (lease->probe) {
       AfterProbe(run, shard, position, lease->row.location, nullptr, write);
       continue;

@@ -145,6 +145,21 @@ class TwoCoresTest : public ::testing::Test {
     }
     return message;
   }
+  // The first attempt of the lease's first execution failed.
+  static v1::AgentMessage Failed(const v1::LeaseGrant& grant, const char* instance) {
+    v1::AgentMessage message;
+    message.mutable_results()->set_sequence(1);
+    v1::LeaseResults& results = *message.mutable_results()->add_results();
+    *results.mutable_lease() = grant.lease();
+    results.set_instance(instance);
+    v1::ExecutionResult& result = *results.add_results();
+    result.set_execution(grant.executions(0).execution());
+    v1::Attempt& attempt = *result.add_attempts();
+    attempt.set_number(1);
+    attempt.set_outcome(v1::Outcome::FAILED);
+    attempt.set_reason(v1::FailureReason::assertion);
+    return message;
+  }
   SimulatedClock clock_;
   std::unique_ptr<Store> store_;
 };
@@ -212,6 +227,51 @@ TEST_F(TwoCoresTest, AGrantReachesTheNewerStreamThatCameInItsBatch) {
   EXPECT_NE(one.Granted(2), nullptr);
 }
 
+TEST_F(TwoCoresTest, OfTwoLeasesThatEndTogetherOneCountsTheLoss) {
+  Turns one = Start("one"), two = Start("two");
+  v1::Test test = MakeTest("t", {"eu"});
+  test.set_repeatable(false);
+  AddRows(test, 2);
+  test.mutable_retry()->set_attempts(2);
+  test.mutable_retry()->clear_where();
+  test.mutable_retry()->add_where(v1::Retry::SAME_LOCATION);
+  one.Hello(1, kAnna, "anna", 2);
+  one.Write();
+  const std::string run = one.Admit(MakeSpec({test}));
+  one.Write();
+  one.Write();
+  const v1::LeaseGrant* first = one.Granted(1);
+  ASSERT_NE(first, nullptr);
+  ASSERT_EQ(first->executions_size(), 2);
+  one.Say(1, Started(*first));
+  one.Write();
+  one.Say(1, Failed(*first, kAnna));
+  one.Write();
+  // Nobody else lives there: after a while anna has it again, under a second lease.
+  for (int i = 0; i < 4; ++i) {
+    clock_.Advance(absl::Seconds(4));
+    one.Heartbeat(1, 2);
+    one.Write();
+  }
+  const v1::LeaseGrant* second = one.Granted(1);
+  ASSERT_NE(second, first);
+  ASSERT_NE(second->lease().epoch(), first->lease().epoch());
+  one.Say(1, Started(*second));
+  one.Write();
+  ASSERT_EQ(one.ToldToStart(1), 3u);
+  // `two` reads both leases, not that one of them has had its result; both fall silent.
+  two.Poll();
+  for (int i = 0; i < 12; ++i) {
+    clock_.Advance(absl::Seconds(8));
+    two.Write();
+    two.Write();
+  }
+  const RunRow row = *store_->GetRun(run);
+  EXPECT_EQ(row.run.state(), v1::Run::SEALED);
+  EXPECT_EQ(row.run.end_cause(), v1::EndCause::COMPLETE);
+  EXPECT_EQ(row.run.ledger().inconclusive() + row.run.ledger().failed(), 2u);
+}
+
 TEST_F(TwoCoresTest, ALeaseWhoseLastResultWasRefusedOnceIsEndedAllTheSame) {
   Turns one = Start("one"), two = Start("two");
   v1::Test test = MakeTest("t", {"eu"});
@@ -232,18 +292,7 @@ TEST_F(TwoCoresTest, ALeaseWhoseLastResultWasRefusedOnceIsEndedAllTheSame) {
   two.Write();
   two.Write();  // the other execution of the shard goes to bert
   ASSERT_NE(two.Granted(1), nullptr);
-  v1::AgentMessage message;
-  message.mutable_results()->set_sequence(1);
-  v1::LeaseResults& results = *message.mutable_results()->add_results();
-  *results.mutable_lease() = annas->lease();
-  results.set_instance(kAnna);
-  v1::ExecutionResult& result = *results.add_results();
-  result.set_execution(annas->executions(0).execution());
-  v1::Attempt& attempt = *result.add_attempts();
-  attempt.set_number(1);
-  attempt.set_outcome(v1::Outcome::FAILED);
-  attempt.set_reason(v1::FailureReason::assertion);
-  one.Say(1, std::move(message));
+  one.Say(1, Failed(*annas, kAnna));
   one.Write();  // refused: bert's grant came between
   one.Write();
   one.Poll();
