@@ -3,6 +3,7 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "absl/cleanup/cleanup.h"
@@ -22,6 +23,8 @@ namespace picket {
 namespace {
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(30);
+// How soon an interrupt is noticed while a connection is being made.
+constexpr absl::Duration kInterruptLook = absl::Milliseconds(100);
 
 // True for what the transport says, not a coordinator.
 bool IsTransportError(const absl::Status& status) {
@@ -55,6 +58,7 @@ class GrpcRunClient : public RunClient {
   struct Target {
     std::string name;
     std::shared_ptr<grpc::ChannelInterface> channel;  // null until it is needed
+    bool dialled = false;                             // the channel is ours, over a socket
     std::unique_ptr<v1::RunService::Stub> runs;
     std::unique_ptr<v1::FleetService::Stub> fleet;
     std::unique_ptr<v1::PlanService::Stub> plans;
@@ -69,7 +73,7 @@ class GrpcRunClient : public RunClient {
     });
   }
   void SetConnectTimeout(absl::Duration timeout) override {
-    channel_.connect_timeout = std::min(channel_.connect_timeout, timeout);
+    connect_timeout_ = std::min(connect_timeout_, timeout);
   }
   absl::StatusOr<v1::PlanEstimate> EstimateRun(const v1::EstimateRunRequest& request,
                                                absl::Duration timeout) override {
@@ -172,8 +176,17 @@ class GrpcRunClient : public RunClient {
       }
       if (!Begin(&context)) return absl::CancelledError("interrupted");
       absl::Cleanup end = [this] { End(); };
+      if (!Answers(target)) {
+        status = absl::UnavailableError(absl::StrCat(
+            "cannot reach the coordinator at ", target.name, ": no answer within ",
+            DurationText(connect_timeout_)));
+        current_ = (current_ + 1) % targets_.size();
+        continue;
+      }
       status = FromGrpc(attempt(target, &context));
       if (!IsTransportError(status)) return status;
+      // Callers pace their tries; a channel that failed would sit out a pause of its own.
+      if (target.dialled) Disconnect(target);
       status = absl::UnavailableError(absl::StrCat("cannot reach the coordinator at ", target.name,
                                                    ": ", TransportMessage(status, timeout)));
       current_ = (current_ + 1) % targets_.size();
@@ -192,8 +205,43 @@ class GrpcRunClient : public RunClient {
     return response;
   }
 
+  // False while the peer takes the connection and does not say that it speaks HTTP/2: a call
+  // would wait for it longer than the user wants. One that refuses is left to the call, which
+  // says why.
+  bool Answers(Target& target) {
+    if (!target.dialled) return true;
+    const absl::Time until = Clock::Real()->TimeNow() + connect_timeout_;
+    while (true) {
+      const grpc_connectivity_state state = target.channel->GetState(/*try_to_connect=*/true);
+      if (state != GRPC_CHANNEL_IDLE && state != GRPC_CHANNEL_CONNECTING) return true;
+      const absl::Time now = Clock::Real()->TimeNow();
+      if (now >= until || interrupted()) {
+        Disconnect(target);
+        return false;
+      }
+      target.channel->WaitForStateChange(
+          state, absl::ToChronoTime(std::min(until, now + kInterruptLook)));
+    }
+  }
+
+  // The next call dials anew.
+  static void Disconnect(Target& target) {
+    target.runs = nullptr;
+    target.fleet = nullptr;
+    target.plans = nullptr;
+    target.channel = nullptr;
+  }
+
+  bool interrupted() {
+    MutexLock lock(&mu_);
+    return interrupted_;
+  }
+
   void Connect(Target& target) const {
-    if (target.channel == nullptr) target.channel = MakeChannel(target.name, channel_);
+    if (target.channel == nullptr) {
+      target.channel = MakeChannel(target.name);
+      target.dialled = true;
+    }
     if (target.runs == nullptr) {
       target.runs = v1::RunService::NewStub(target.channel);
       target.fleet = v1::FleetService::NewStub(target.channel);
@@ -213,7 +261,7 @@ class GrpcRunClient : public RunClient {
   }
 
   std::vector<Target> targets_;
-  ChannelOptions channel_;
+  absl::Duration connect_timeout_ = absl::Seconds(5);  // of one try
   size_t current_ = 0;
 
   Mutex mu_;

@@ -25,8 +25,6 @@ struct ChannelOptions {
   // The agent's pings, which find a dead link. The server permits one every 10 s.
   absl::Duration keepalive = absl::Seconds(30);
   absl::Duration keepalive_timeout = absl::Seconds(10);
-  // One try to connect, until the peer has shown that it speaks HTTP/2.
-  absl::Duration connect_timeout = absl::Seconds(5);
   // Between tries to connect, at most.
   absl::Duration reconnect_longest = absl::Seconds(1);
 };

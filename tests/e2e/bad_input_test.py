@@ -10,7 +10,7 @@ import threading
 import time
 import unittest
 
-from fleet import BIN, FleetCase, main, wait_until
+from fleet import BIN, FleetCase, free_port, main, wait_until
 
 HEAD = "version: 1\nname: s\ntests:\n"
 TEST = '  - name: t\n    request: { url: "http://127.0.0.1:1/" }\n    expect: [ { status: 200 } ]\n'
@@ -153,6 +153,19 @@ class StoreTest(FleetCase):
         self.fleet.start_coordinator()
         mode = stat.S_IMODE(os.stat(self.fleet.directory / "picket.db").st_mode)
         self.assertEqual(mode, 0o600)
+
+
+class LateTest(FleetCase):
+    def test_a_run_waits_for_its_coordinator_to_come(self):
+        address = f"127.0.0.1:{free_port()}"
+        path = self.fleet.write("good.yaml", HEAD + TEST)
+        picket = subprocess.Popen([BIN / "picket", "run", path, "--detach", "--coordinator", address],
+                                  stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertIn("trying again for 10s", picket.stderr.readline())
+        self.fleet.start_coordinator(listen=address)
+        out, err = picket.communicate(timeout=60)
+        self.assertEqual(picket.returncode, 0, err)
+        self.assertRegex(out, r"^[a-z2-7]{16}\s*$")
 
 
 class SilentTest(FleetCase):
