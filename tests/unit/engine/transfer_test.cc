@@ -61,8 +61,8 @@ TEST_F(TransferTest, AnAnswerIsToldWhole) {
 }
 
 TEST_F(TransferTest, ALoopThatLooksLateStillKnowsWhenTheAnswerCame) {
-  // The kernel begins to stamp a moment after it is first asked to, so that an answer on a
-  // crowded machine may come without; of five, one with a stamp is enough.
+  // The kernel begins to stamp a moment after it is first asked to: of five answers on a crowded
+  // machine, one with a stamp is enough.
   bool knew = false;
   for (int round = 0; round < 5 && !knew; ++round) {
     std::atomic<int64_t> written_ns{0};
@@ -79,10 +79,7 @@ TEST_F(TransferTest, ALoopThatLooksLateStillKnowsWhenTheAnswerCame) {
     std::unique_ptr<TransferSession> session;
     // Once the request has gone out, a turn that is a long one.
     std::function<void()> look = [&] {
-      if (!asked) {
-        runner_.loop()->Post(look);
-        return;
-      }
+      if (!asked) return runner_.loop()->Post(look);
       busy = true;
       while (written_ns.load() == 0) {
       }
