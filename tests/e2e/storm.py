@@ -4,7 +4,7 @@ by nft rules between network namespaces, and (on PostgreSQL) the database crashe
     storm.py [--store sqlite|postgres] [--runs N] [--executions N] [--parallel N] [--seed N]
 
 The target's own access log is the witness: what passed was there; what must not be repeated was
-there at most once. The last line says what happened. Exit 1 if anything was lost or doubled.
+there at most once. The last line says what happened. Exit 1 if anything was lost or doubled, or nothing was killed.
 """
 
 import argparse
@@ -284,6 +284,9 @@ def main():
           f"{c['database crashes']} database crashes, lost {c['lost']}, duplicated in the verdict {c['duplicated']}, "
           f"run twice though not repeatable {c['run twice']}, reported lost {c['reported lost']}, "
           f"{c['requests repeated']} requests repeated, {time.monotonic() - started:.0f} s")
+    if c["agents killed"] + c["coordinators killed"] == 0:
+        print("nothing was killed: the runs were over too soon to prove anything; ask for more --executions or --runs")
+        return 1
     return 1 if wrong else 0
 
 
