@@ -102,7 +102,7 @@ void AddFlags(FlagSet& set, Flags& flags) {
           {.check = NotEmpty()});
   set.Add("capacity", &flags.capacity, "N", "Checks it runs at once.",
           {.check = IntBetween(1, 20'000)});
-  set.Add("loops", &flags.loops, "N", "Event loops; 0 = one for each core.",
+  set.Add("loops", &flags.loops, "N", "Event loops; 0 = one for each core that it may use.",
           {.check = IntBetween(0, 64)});
   set.Add("http-listen", &flags.http_listen, "ADDR",
           "Where /metrics, /healthz and /readyz are served; 'none' = nowhere.");

@@ -12,7 +12,7 @@ build=(
   libgrpc++-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev
   prometheus-cpp-dev libcivetweb-dev libcurl4-openssl-dev libc-ares-dev libssl-dev
   libyaml-cpp-dev libsqlite3-dev libpq-dev libre2-dev libxml2-dev nlohmann-json3-dev
-  libcli11-dev libspdlog-dev libsodium-dev libbrotli-dev zlib1g-dev
+  libcli11-dev libspdlog-dev libsodium-dev libbrotli-dev zlib1g-dev libjemalloc-dev
   nginx-light openssl curl iproute2 nftables procps python3
 )
 testing=(

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <thread>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
@@ -16,6 +15,7 @@
 #include "agent/engine/transfer.h"
 #include "agent/engine/worker_pool.h"
 #include "common/base/clock.h"
+#include "common/base/cores.h"
 #include "common/base/mutex.h"
 #include "common/base/status_macros.h"
 
@@ -58,7 +58,7 @@ class MultiLoopEngine : public Engine {
   absl::Status Open() {
     RaiseFileLimit();
     int loops = options_.loops;
-    if (loops <= 0) loops = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
+    if (loops <= 0) loops = UsableCores();
     for (int i = 0; i < loops; ++i) {
       TransferLoop::Options options;
       options.dns_servers = options_.dns_servers;

@@ -76,7 +76,7 @@ struct CheckJob {
 };
 
 struct EngineOptions {
-  // Event loops; 0 = one per core.
+  // Event loops; 0 = one per core that this process may use.
   int loops = 0;
   // Checks in flight at once, over all loops; more are refused by Submit's callback
   // (inconclusive, agent_resources).

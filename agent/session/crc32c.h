@@ -15,6 +15,9 @@ namespace picket {
 // Crc32c("123456789") == 0xe3069283. `seed` is the value of the bytes before.
 uint32_t Crc32c(absl::string_view bytes, uint32_t seed = 0);
 
+// The same on a processor without the instruction: what tests compare with.
+uint32_t Crc32cByTable(absl::string_view bytes, uint32_t seed = 0);
+
 }  // namespace picket
 
 #endif  // AGENT_SESSION_CRC32C_H_

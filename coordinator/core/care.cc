@@ -153,7 +153,8 @@ void Core::CareForStragglers(Effects& out) {
 // Those with the most left come last.
 std::vector<Core::Straggler> Core::StragglersAt(const std::string& location) {
   std::vector<Straggler> stragglers;
-  for (const auto& [id, run] : runs_) {
+  for (const auto& entry : runs_) {
+    RunState* run = entry.second.get();
     if (run->end_wanted != v1::EndCause::END_CAUSE_UNSPECIFIED) continue;
     const auto at = run->locations().find(location);
     if (at == run->locations().end() || at->second.undecided == 0) continue;
@@ -171,7 +172,7 @@ std::vector<Core::Straggler> Core::StragglersAt(const std::string& location) {
                      run->TestOf(shard.row.executions[position]).repeatable;
             });
         if (!any) continue;
-        stragglers.push_back({run.get(), i, lease.row.epoch, lease.remaining});
+        stragglers.push_back({run, i, lease.row.epoch, lease.remaining});
       }
     }
   }

@@ -71,9 +71,8 @@ def fleet_row(fleet):
     _, url = start_target(fleet)
     alone, _ = engine(url, 5 if quick else 10)
     coordinator = fleet.start_coordinator()
-    agent = fleet.start_agent("default", "bench", "--capacity", "64")
+    agent = fleet.start_agent("default", "bench", "--capacity", "64", prefix=pinned(0))
     pin(coordinator, 0)
-    pin(agent, 0)
     count = 20_000 if quick else 100_000
     whole, _ = timed_run(fleet, rows_suite(fleet, url, count), "--quiet")
     seconds = run_seconds(last_run(fleet))

@@ -15,6 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/base/clock.h"
+#include "common/base/cores.h"
 #include "common/base/mutex.h"
 #include "tests/support/scripted_server.h"
 #include "tests/support/status_matchers.h"
@@ -276,7 +277,7 @@ TEST_F(EngineTest, ThereIsALoopPerCoreUnlessToldOtherwise) {
   engine_.reset();
   ASSERT_OK_AND_ASSIGN(engine_, Engine::Start(EngineOptions()));
   Run(Job(Get("/ok")));  // threads name themselves
-  EXPECT_EQ(ThreadsNamed("picket-loop"), static_cast<int>(std::thread::hardware_concurrency()));
+  EXPECT_EQ(ThreadsNamed("picket-loop"), UsableCores());
 }
 
 TEST_F(EngineTest, StepsShareAConnection) {

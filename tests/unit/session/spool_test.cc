@@ -110,6 +110,15 @@ TEST(Crc32cTest, MatchesTheStandardVectors) {
   EXPECT_EQ(Crc32c("6789", Crc32c("12345")), 0xe3069283u);
 }
 
+TEST(Crc32cTest, IsTheSameWithAndWithoutTheInstruction) {
+  std::string bytes;
+  for (int i = 0; i < 70; ++i) {
+    for (const uint32_t seed : {0u, 1u, 0xffffffffu})
+      EXPECT_EQ(Crc32c(bytes, seed), Crc32cByTable(bytes, seed)) << i;
+    bytes.push_back(static_cast<char>(i * 37));
+  }
+}
+
 TEST(MemorySpoolTest, NumbersReadsAndFrees) {
   auto spool = MakeMemorySpool("s", 64u << 20);
   for (uint32_t i = 1; i <= 5; ++i) EXPECT_EQ(spool->Append(Result(i)), i);
