@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 TARGET, RELAY, STORE = "10.77.0.2", "10.77.0.3", "10.77.0.4"  # addresses of the hub
+NETWORK = "10.77.0.0/16"  # all of ours
 
 RULES = """
 table inet cables {

@@ -17,7 +17,8 @@ def find_server():
 
 
 class Postgres:
-    def __init__(self, host="127.0.0.1"):
+    def __init__(self, host="127.0.0.1", clients=()):
+        """`clients`: networks beyond loopback that may connect."""
         self.bin = find_server()
         if self.bin is None:
             raise RuntimeError("no PostgreSQL server is installed (Debian: postgresql)")
@@ -32,6 +33,8 @@ class Postgres:
         self.log = open(self.directory / "server.log", "ab")
         self._call("initdb", "-D", self.directory / "data", "-A", "trust", "-U", "postgres", "-E", "UTF8",
                    "--locale=C", "--no-sync")
+        with open(self.directory / "data/pg_hba.conf", "a") as hba:
+            hba.writelines(f"host all all {network} trust\n" for network in clients)
         self.start()
 
     def _call(self, program, *args):

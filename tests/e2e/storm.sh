@@ -11,7 +11,7 @@ if [ "${1:-}" = --all ]; then
   shift
   failed=0
   for store in sqlite postgres; do
-    python3 storm.py --store "$store" --runs 20 --executions 2000 "$@" || failed=1
+    python3 storm.py --store "$store" --runs 20 --executions 2000 --parallel 10 --rate 400 "$@" || failed=1
   done
   exit $failed
 fi
