@@ -11,6 +11,7 @@
 #include "cli/interrupts.h"
 #include "common/base/clock.h"
 #include "common/base/status_macros.h"
+#include "common/base/steady_wall_clock.h"
 #include "common/telemetry/signals.h"
 #include "coordinator/app/coordinator.h"
 #include "coordinator/rpc/rpc_server.h"
@@ -26,7 +27,8 @@ class InProcessFleet : public LocalFleet {
   absl::Status Start(const LocalFleetOptions& options) {
     RaiseFileLimit();
     secrets_ = MakeSecretSource("", options.secrets);
-    store_ = MakeMemoryStore(Clock::Real());
+    clock_ = SteadyWallClock::Real();
+    store_ = MakeMemoryStore(clock_.get());
     coordinator_ = Coordinator::Start({}, store_.get(), Clock::Real(), nullptr);
     ABSL_ASSIGN_OR_RETURN(rpc_, CoordinatorRpc::Start("", coordinator_.get()));
     dialer_ = MakeDialer(rpc_->InProcessChannel());
@@ -57,6 +59,7 @@ class InProcessFleet : public LocalFleet {
 
  private:
   std::unique_ptr<SecretSource> secrets_;
+  std::unique_ptr<SteadyWallClock> clock_;
   std::unique_ptr<Store> store_;
   std::unique_ptr<Coordinator> coordinator_;
   std::unique_ptr<CoordinatorRpc> rpc_;

@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/mutex.h"
+#include "common/base/steady_wall_clock.h"
 #include "common/base/version.h"
 #include "common/config/flags.h"
 #include "common/policy/limits.h"
@@ -156,7 +157,9 @@ int Serve(const Settings& settings, Stop& stop) {
   Clock* const clock = Clock::Real();
   auto targets = ReadWebhookTargets(settings.webhook_urls, settings.webhook_secret_files);
   if (!targets.ok()) return Fail(targets.status());
-  auto store = OpenStore(settings.store, clock);
+  // Deadlines are wall times of the store's clock: with SQLite this process's, else the database's.
+  const auto steady = SteadyWallClock::Real();
+  auto store = OpenStore(settings.store, steady.get());
   if (!store.ok()) return Fail(store.status());
   Metrics metrics("picket-coordinator", clock->TimeNow());
   CoordinatorOptions options = OptionsOf(settings);
