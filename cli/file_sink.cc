@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #include "absl/strings/str_cat.h"
+#include "common/base/destination.h"
+#include "common/base/status_macros.h"
 
 namespace picket {
 namespace {
@@ -44,26 +46,21 @@ AtomicFileSink::~AtomicFileSink() {
 }
 
 absl::Status AtomicFileSink::Open(const std::string& path) {
+  ABSL_ASSIGN_OR_RETURN(const Destination destination, FindDestination(path));
   path_ = path;
-  struct stat info;
-  const bool exists = stat(path.c_str(), &info) == 0;
-  if (exists && S_ISDIR(info.st_mode)) {
-    return absl::InvalidArgumentError(absl::StrCat("cannot write ", path, ": it is a directory"));
-  }
-  in_place_ = exists && !S_ISREG(info.st_mode);
+  target_ = destination.path;
+  in_place_ = destination.in_place;
   if (in_place_) {
-    fd_ = open(path.c_str(), O_WRONLY | O_CLOEXEC);
-  } else {
-    std::string name = absl::StrCat(path, ".XXXXXX");
-    fd_ = mkostemp(name.data(), O_CLOEXEC);
-    if (fd_ >= 0) {
-      temporary_ = name;
-      const mode_t mask = umask(0);
-      umask(mask);
-      fchmod(fd_, exists ? (info.st_mode & 0777) : (0666 & ~mask));
-    }
+    ABSL_ASSIGN_OR_RETURN(fd_, OpenInPlace(target_));
+    return absl::OkStatus();
   }
+  std::string name = absl::StrCat(target_, ".XXXXXX");
+  fd_ = mkostemp(name.data(), O_CLOEXEC);
   if (fd_ < 0) return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path));
+  temporary_ = name;
+  const mode_t mask = umask(0);
+  umask(mask);
+  fchmod(fd_, destination.mode.has_value() ? *destination.mode : (0666 & ~mask));
   return absl::OkStatus();
 }
 
@@ -90,7 +87,7 @@ absl::Status AtomicFileSink::Commit() {
   if (close(fd_) != 0) status = absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path_));
   fd_ = -1;
   if (in_place_ || !status.ok()) return status;
-  if (rename(temporary_.c_str(), path_.c_str()) != 0) {
+  if (rename(temporary_.c_str(), target_.c_str()) != 0) {
     return absl::ErrnoToStatus(errno, absl::StrCat("cannot write ", path_));
   }
   temporary_.clear();

@@ -31,8 +31,9 @@ class DescriptorSink : public TextSink {
   absl::Status status_;
 };
 
-// Writes a file beside `path` and renames it over `path` on Commit, so that a reader
-// sees a whole report or none. Without Commit the file beside it is removed.
+// Writes a file beside the one that `path` leads to and renames it over that on Commit, so
+// that a reader sees a whole report or none. Without Commit the file beside it is removed.
+// A pipe, a device or a descriptor (/dev/stdout) is written into as it is.
 class AtomicFileSink : public TextSink {
  public:
   AtomicFileSink() = default;
@@ -47,9 +48,9 @@ class AtomicFileSink : public TextSink {
   absl::Status Commit();
 
  private:
-  std::string path_, temporary_;
+  std::string path_, target_, temporary_;
   int fd_ = -1;
-  bool in_place_ = false;  // a device or pipe: written directly
+  bool in_place_ = false;
   std::string buffer_;
   absl::Status status_;
 };

@@ -8,6 +8,8 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "common/base/destination.h"
+#include "common/base/status_macros.h"
 
 namespace picket {
 namespace {
@@ -52,12 +54,19 @@ absl::StatusOr<std::string> ReadFile(const std::string& path, size_t bytes_max) 
 
 absl::Status WriteFileAtomically(const std::string& path, absl::string_view contents,
                                  unsigned mode) {
-  const std::string temporary = absl::StrCat(path, ".tmp.", getpid());
-  const int fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+  ABSL_ASSIGN_OR_RETURN(const Destination destination, FindDestination(path));
+  const std::string temporary = absl::StrCat(destination.path, ".tmp.", getpid());
+  int fd = -1;
+  if (destination.in_place) {
+    ABSL_ASSIGN_OR_RETURN(fd, OpenInPlace(destination.path));
+  } else {
+    fd = open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
+  }
   if (fd < 0) return FileError(errno, "write", path);
   absl::Status status = WriteAll(fd, contents, path);
   if (close(fd) != 0 && status.ok()) status = FileError(errno, "write", path);
-  if (status.ok() && rename(temporary.c_str(), path.c_str()) != 0) {
+  if (destination.in_place) return status;
+  if (status.ok() && rename(temporary.c_str(), destination.path.c_str()) != 0) {
     status = FileError(errno, "write", path);
   }
   if (!status.ok()) unlink(temporary.c_str());
