@@ -157,6 +157,7 @@ void CoordinatorImpl::KeepResults(const StoredResults& stored) {
   const auto record = [&] {
     if (latest == nullptr) return;
     const PlannedTest& test = stored.plan->tests[latest_test];
+    if (test.replay) return;  // of what once was, often of a failure; it decides nothing
     probes_.Record(test.suite, test.id, stored.location, latest->result, now);
   };
   for (const ResultRow& row : stored.results) {

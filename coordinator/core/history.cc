@@ -38,6 +38,12 @@ std::optional<uint32_t> TimeOfGate(const v1::PastMeasurement& past, const Regres
 
 }  // namespace
 
+uint32_t RowThatStands(const std::string& run_id, uint32_t rows) {
+  uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  for (const char c : run_id) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3;
+  return rows == 0 ? 0 : static_cast<uint32_t>((hash ^ (hash >> 32)) % rows);
+}
+
 std::optional<HistoryRow> RowToRemember(const RunPlan& plan, uint32_t execution,
                                         const std::string& location,
                                         const v1::ExecutionResult& result, absl::Time now) {
@@ -47,6 +53,10 @@ std::optional<HistoryRow> RowToRemember(const RunPlan& plan, uint32_t execution,
   if ((!passed && !learns) || result.attempts().empty()) return std::nullopt;
   const Position at = plan.shape.At(execution);
   const PlannedTest& test = plan.tests[at.test];
+  if (test.replay) return std::nullopt;
+  if (!test.gated && at.row != RowThatStands(plan.run_id, plan.shape.tests()[at.test].rows)) {
+    return std::nullopt;
+  }
   const v1::Attempt* attempt = &result.attempts(result.attempts_size() - 1);
   if (test.gated) attempt = FirstGood(result);
   if (attempt == nullptr) return std::nullopt;

@@ -18,11 +18,16 @@
 namespace picket {
 
 // What to remember of an execution that was just decided by `result`; nothing if it neither
-// passed nor merely learns. A test with gates leaves the first good measurement of every
-// row, and nothing without one; any other test its last measurement.
+// passed nor merely learns, and nothing of a replay. A test with gates leaves the first good
+// measurement of every row, and nothing without one; any other test the last measurement of
+// one row.
 std::optional<HistoryRow> RowToRemember(const RunPlan& plan, uint32_t execution,
                                         const std::string& location,
                                         const v1::ExecutionResult& result, absl::Time now);
+
+// The row whose duration stands for all rows of a test without gates in this run, drawn by the
+// run's id: the first to be decided would be the quickest, not a usual one.
+uint32_t RowThatStands(const std::string& run_id, uint32_t rows);
 
 // Writes `past_times` of `test` for one location: one time a run, newest first. `rows` are the
 // test's under all its ids, newest first.

@@ -245,16 +245,9 @@ void Core::DraftResult(RunState& run, Shard& shard, Incoming incoming, WriteShar
 
 void Core::RememberDuration(RunState& run, const ResultRow& row, const std::string& location,
                             WriteShard& write) {
-  const Position at = run.plan()->shape.At(row.execution);
-  if (run.plan()->tests[at.test].replay) return;
-  const uint32_t block = run.plan()->shape.tests()[at.test].Number(at.location, 0);
-  const bool gated = run.plan()->tests[at.test].gated;
-  if (!gated && run.history_done[block]) return;
   std::optional<HistoryRow> history =
       RowToRemember(*run.plan(), row.execution, location, row.result, now_);
-  if (!history.has_value()) return;
-  run.history_done[block] = true;
-  write.history.push_back(*std::move(history));
+  if (history.has_value()) write.history.push_back(*std::move(history));
 }
 
 // Whether a lease that this write does not end still holds the execution. Of several that

@@ -38,7 +38,6 @@ RunState::RunState(RunRow row, std::shared_ptr<const RunPlan> plan, std::vector<
       if (shard.row.ends[p] != kUndecided) CountEnd(shard, p, shard.row.ends[p]);
     }
   }
-  history_done.resize(row_.executions);
   for (LeaseRow& lease : leases) {
     if (lease.ended || lease.shard >= shards_.size()) continue;
     const uint32_t shard = lease.shard;

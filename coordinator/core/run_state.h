@@ -194,9 +194,6 @@ class RunState {
   // A cause to end it early was found; tokens wait for it.
   v1::EndCause::Value end_wanted = v1::EndCause::END_CAUSE_UNSPECIFIED;
   std::vector<TokenId> cancel_tokens;
-  // The first positive history of a test x location without gates goes to the store once.
-  std::vector<bool> history_done;
-
  private:
   void CountEnd(const Shard& shard, uint32_t position, EndByte end);
   void ForgetLease(Shard& shard, size_t index);

@@ -231,5 +231,14 @@ TEST_F(CoordinatorTest, ProbesShowTheLatestDecidedExecution) {
               HasSubstr("probe_success{suite=\"shop\",test=\"home\",location=\"eu\"} 1\n"));
 }
 
+TEST_F(CoordinatorTest, ProbesPassOverReplays) {
+  StartAgent("a1", "eu", AllPass());
+  v1::Test test = MakeTest("home", {"eu"});
+  test.mutable_replay()->set_run_id("aaaaaaaaaaaaaaaa");
+  test.mutable_replay()->set_attempt(1);
+  RunToEnd(MakeSpec({test}));
+  EXPECT_THAT(coordinator_->ProbesText(), Not(HasSubstr("home")));
+}
+
 }  // namespace
 }  // namespace picket

@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <set>
+
 #include "common/policy/regression.h"
 #include "coordinator/core/planner.h"
 #include "tests/support/status_matchers.h"
@@ -121,6 +123,32 @@ TEST(RowToRememberTest, NamesTheDataRowByItsCells) {
   const auto row = RowToRemember(*PlanOf(test), 1, "eu", result, kNow);
   ASSERT_TRUE(row.has_value());
   EXPECT_EQ(Past(*row).row(), RowKey(&second));
+}
+
+TEST(RowToRememberTest, OneRowStandsForAllWhicheverIsDecidedFirst) {
+  v1::Test test = MakeTest("a", {"eu"});
+  AddRows(test, 40);
+  v1::ExecutionResult result;
+  AddAttempt(result, v1::Outcome::PASSED, v1::FailureReason::none, 500);
+  const auto plan = PlanOf(test);
+  for (uint32_t i = 0; i < 40; ++i) {
+    EXPECT_EQ(RowToRemember(*plan, i, "eu", result, kNow).has_value(),
+              i == RowThatStands(plan->run_id, 40))
+        << i;
+  }
+  // From run to run it is another one.
+  std::set<uint32_t> rows;
+  for (int run = 0; run < 2000; ++run) rows.insert(RowThatStands(absl::StrCat("run", run), 40));
+  EXPECT_EQ(rows.size(), 40u);
+  EXPECT_EQ(RowThatStands("x", 1), 0u);
+}
+
+TEST(RowToRememberTest, AReplayLeavesNothing) {
+  v1::Test test = MakeTest("a", {"eu"});
+  test.mutable_replay();
+  v1::ExecutionResult result;
+  AddAttempt(result, v1::Outcome::PASSED, v1::FailureReason::none, 500);
+  EXPECT_FALSE(RowToRemember(*PlanOf(test), 0, "eu", result, kNow).has_value());
 }
 
 HistoryRow Row(const std::string& run_id, uint32_t us, const std::string& key = "") {
