@@ -14,6 +14,7 @@
 #include "cli/commands.h"
 #include "cli/connection_flags.h"
 #include "cli/exit_code.h"
+#include "cli/report_set.h"
 #include "cli/stored_run.h"
 #include "common/base/files.h"
 #include "common/base/status_macros.h"
@@ -224,6 +225,12 @@ int AttestCommand(Environment& env, const Arguments& args) {
   const auto subjects = ReadSubjects(subject_texts);
   if (!subjects.ok()) return Wrong(env, subjects.status().message());
   if (key_source.empty()) return Wrong(env, "name the private key: --key FILE (`picket keygen`)");
+  std::vector<std::string> inputs = suites;
+  inputs.push_back(key_source);
+  for (const std::string& input : inputs) {
+    if (out.empty() || !IsSameFile(out, input)) continue;
+    return Wrong(env, absl::StrCat("--out ", out, " is read, too; give the verdict a file of its own"));
+  }
   const auto key = ReadKey<PrivateKey>(env, key_source);
   if (!key.ok()) return Wrong(env, key.status().message());
   auto configuration = ReadConfiguration(suites);
@@ -251,7 +258,10 @@ int AttestCommand(Environment& env, const Arguments& args) {
       EnvelopeToJson(SignEnvelope(kStatementPayloadType, StatementToJson(statement), *key));
   if (out.empty()) {
     env.out->Write(envelope);
-    return kExitPassed;
+    // Half a verdict is none.
+    const absl::Status told = env.out->Flush();
+    if (told.ok()) return kExitPassed;
+    return Wrong(env, absl::StrCat("standard output: ", told.message()));
   }
   const absl::Status written = WriteFileAtomically(out, envelope);
   if (!written.ok()) return Wrong(env, written.message());

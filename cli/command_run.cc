@@ -346,6 +346,10 @@ int RunCommand(Environment& env, const Arguments& args) {
   if (!valid.ok()) return Wrong(env, valid.message());
   const auto reports = flags.reports.Requests();
   if (!reports.ok()) return Wrong(env, reports.status().message());
+  std::vector<std::string> inputs = flags.suites.files;
+  if (!flags.suites.vars_file.empty()) inputs.push_back(flags.suites.vars_file);
+  const absl::Status spared = CheckReportsSpare(*reports, inputs);
+  if (!spared.ok()) return Wrong(env, spared.message());
   const auto secrets = ReadSecrets(flags.secrets, env.variable);
   if (!secrets.ok()) return Wrong(env, secrets.status().message());
 
@@ -395,6 +399,8 @@ int RunCommand(Environment& env, const Arguments& args) {
   const int code =
       Execute(env, flags, std::move(loaded.spec), *reports, *(*fleet)->client(), printer);
   printer.Flush();
+  // `always` steps get their time though a signal comes; a second one ends that, too.
+  env.interrupts->SetListener([] {});
   (*fleet)->Settle(DefaultLimits().always_grace);
   return code;
 }

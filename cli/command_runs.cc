@@ -238,6 +238,11 @@ int ReportCommand(Environment& env, const Arguments& args) {
   ScopedInterrupt interrupt(env, **client);
   const auto state = ReadState(env, **client, run.run_id);
   if (!state.ok()) return FailedCall(env, state.status());
+  if (state->run().state() != v1::Run::SEALED) {
+    return FailedCall(env, absl::FailedPreconditionError(absl::StrCat(
+                               "run ", run.run_id, " is not sealed, and reports are of sealed runs; ",
+                               "`picket wait ", run.run_id, "` first")));
+  }
   const ReportHeader header{state->run(), {state->locations().begin(), state->locations().end()}};
   const auto errors = WriteReports(env, **client, *requests, header);
   for (const absl::Status& error : errors) PrintError(env, error.message());

@@ -43,6 +43,14 @@ constexpr Command kCommands[] = {
     {"version", "", "Print the version.", VersionCommand},
 };
 
+// Its exit code is a verdict, or says that a run is stored.
+bool TellsVerdict(absl::string_view command) {
+  for (absl::string_view name : {"run", "watch", "wait", "replay", "judge", "verify"}) {
+    if (command == name) return true;
+  }
+  return false;
+}
+
 std::string Help() {
   std::string out =
       "picket runs synthetic tests from many places at once and tells a delivery pipeline one\n"
@@ -92,8 +100,14 @@ int VersionCommand(Environment& env, const Arguments& args) {
 }
 
 int RunCli(Environment& env, const Arguments& args) {
-  const int code = Dispatch(env, args);
-  env.out->Flush().IgnoreError();
+  int code = Dispatch(env, args);
+  const absl::Status told = env.out->Flush();
+  // Who closes a pipe or our output has seen enough; a full disk is another matter.
+  if (!told.ok() && !absl::IsFailedPrecondition(told)) {
+    PrintError(env, absl::StrCat("standard output: ", told.message()));
+    // A verdict stands whether or not it could be printed.
+    if (code == kExitPassed && !args.empty() && !TellsVerdict(args[0])) code = kExitUsage;
+  }
   env.err->Flush().IgnoreError();
   return code;
 }

@@ -6,12 +6,14 @@
 
 namespace picket {
 
-void Interrupts::Raise(int signal) {
+bool Interrupts::Raise(int signal) {
   MutexLock lock(&mu_);
-  if (signal_ != 0) return;
+  const bool heard = listener_ != nullptr;
+  if (signal_ != 0) return heard;
   signal_ = signal;
   changed_.SignalAll();
-  if (listener_) listener_();
+  if (heard) listener_();
+  return heard;
 }
 
 int Interrupts::signal() {

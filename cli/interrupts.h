@@ -15,8 +15,9 @@ namespace picket {
 
 class Interrupts {
  public:
-  // The first signal counts; later ones change nothing. Calls the listener.
-  void Raise(int signal);
+  // The first signal counts; later ones change nothing. Calls the listener. False: there is
+  // none, so nothing is under way that should be ended in order.
+  bool Raise(int signal);
   // 0 = none yet.
   int signal();
   bool raised() { return signal() != 0; }

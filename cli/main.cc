@@ -47,9 +47,8 @@ int main(int argc, char** argv) {
   picket::Interrupts interrupts;
   const bool terminal = IsTerminal();
   picket::SignalWatcher signals([&](int signal, int count) {
-    interrupts.Raise(signal);
-    if (count < 2) return;
-    // Asked twice: at once, whatever is under way.
+    // At once if nothing is under way (a pipe is read, say), or when asked twice.
+    if (interrupts.Raise(signal) && count < 2) return;
     if (terminal) {
       const ssize_t written =
           write(STDOUT_FILENO, picket::kShowCursor.data(), picket::kShowCursor.size());

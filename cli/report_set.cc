@@ -14,6 +14,16 @@
 namespace picket {
 namespace {
 
+// One report on its way into a file.
+struct Writing {
+  ReportRequest request;
+  AtomicFileSink sink;
+  std::unique_ptr<Report> report;
+  absl::Status status;
+};
+
+}  // namespace
+
 bool IsSameFile(const std::string& a, const std::string& b) {
   std::error_code error;
   const auto resolve = [&error](const std::string& path) {
@@ -25,24 +35,28 @@ bool IsSameFile(const std::string& a, const std::string& b) {
          of_a.st_ino == of_b.st_ino;
 }
 
-// One report on its way into a file.
-struct Writing {
-  ReportRequest request;
-  AtomicFileSink sink;
-  std::unique_ptr<Report> report;
-  absl::Status status;
-};
-
-}  // namespace
-
-absl::Status CheckReportPaths(const std::vector<ReportRequest>& reports) {
+absl::Status CheckReportPaths(const std::vector<ReportRequest>& reports,
+                              absl::string_view prefix) {
   for (size_t i = 0; i < reports.size(); ++i) {
     for (size_t j = 0; j < i; ++j) {
       if (!IsSameFile(reports[i].path, reports[j].path)) continue;
       return absl::InvalidArgumentError(
-          absl::StrCat("--report-", ReportFormatName(reports[j].format), " and --report-",
+          absl::StrCat("--", prefix, ReportFormatName(reports[j].format), " and --", prefix,
                        ReportFormatName(reports[i].format), " both name ", reports[i].path,
                        "; give each report a file of its own"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckReportsSpare(const std::vector<ReportRequest>& reports,
+                               const std::vector<std::string>& files) {
+  for (const ReportRequest& report : reports) {
+    for (const std::string& file : files) {
+      if (!IsSameFile(report.path, file)) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat("the ", ReportFormatName(report.format), " report would be written over ",
+                       file, ", which is read; give it a file of its own"));
     }
   }
   return absl::OkStatus();

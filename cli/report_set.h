@@ -25,8 +25,16 @@ struct ReportRequest {
   std::string path;
 };
 
-// InvalidArgument, naming both flags, if two reports would go to one file.
-absl::Status CheckReportPaths(const std::vector<ReportRequest>& reports);
+// Whether two paths lead to one file, which need not exist.
+bool IsSameFile(const std::string& a, const std::string& b);
+
+// InvalidArgument, naming both flags (`prefix` as in "report-"), if two reports would go to
+// one file.
+absl::Status CheckReportPaths(const std::vector<ReportRequest>& reports,
+                              absl::string_view prefix);
+// InvalidArgument if a report would be written over a file that is read.
+absl::Status CheckReportsSpare(const std::vector<ReportRequest>& reports,
+                               const std::vector<std::string>& files);
 
 struct ReadOptions {
   v1::ListExecutionsRequest::View view = v1::ListExecutionsRequest::FULL;

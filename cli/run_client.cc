@@ -43,7 +43,7 @@ bool IsTransportError(const absl::Status& status) {
 // The part of gRPC's sentence that a person can use.
 std::string TransportMessage(const absl::Status& status, absl::Duration timeout) {
   if (absl::IsDeadlineExceeded(status)) {
-    return absl::StrCat("no answer within ", DurationText(timeout));
+    return absl::StrCat("no answer within ", DurationText(absl::Ceil(timeout, absl::Milliseconds(10))));
   }
   absl::string_view message = status.message();
   const size_t last = message.rfind("last error: ");

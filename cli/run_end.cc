@@ -70,6 +70,7 @@ size_t PrintFlaky(Environment& env, RunClient& client, const v1::Run& run,
 }  // namespace
 
 void ReportFlags::AddTo(FlagSet& flags, absl::string_view prefix) {
+  prefix_ = std::string(prefix);
   const auto add = [&](absl::string_view format, std::string* path, absl::string_view help) {
     flags.Add(absl::StrCat(prefix, format), path, "FILE", std::string(help),
               {.check = NotEmpty(), .environment = !prefix.empty()});
@@ -93,7 +94,7 @@ absl::StatusOr<std::vector<ReportRequest>> ReportFlags::Requests() const {
   add(ReportFormat::kTap, tap);
   add(ReportFormat::kMarkdown, markdown);
   add(ReportFormat::kHtml, html);
-  ABSL_RETURN_IF_ERROR(CheckReportPaths(requests));
+  ABSL_RETURN_IF_ERROR(CheckReportPaths(requests, prefix_));
   return requests;
 }
 

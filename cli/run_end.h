@@ -28,6 +28,9 @@ struct ReportFlags {
   void AddTo(FlagSet& flags, absl::string_view prefix);
   // InvalidArgument if two name one file.
   absl::StatusOr<std::vector<ReportRequest>> Requests() const;
+
+ private:
+  std::string prefix_;
 };
 
 std::unique_ptr<Display> MakeDisplay(Environment& env, const PrintFlags& print, Printer& printer);

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 import socket
 import sqlite3
 import stat
@@ -99,6 +100,12 @@ class SuiteTest(FleetCase):
         path = self.fleet.write("good.yaml", HEAD + TEST)
         self.fleet.picket("run", "--local", path, "--report-json", "r", "--report-junit", "r", expect=2)
 
+    def test_a_report_into_a_pipe_that_nobody_reads(self):
+        path = self.fleet.write("good.yaml", HEAD + TEST)
+        os.mkfifo(self.fleet.directory / "pipe")
+        result = self.fleet.picket("run", "--local", path, "--report-tap", "pipe", timeout=30, expect=1)
+        self.assertIn("nobody reads", result.err)
+
 
 class QueryTest(FleetCase):
     def test_matches_come_as_an_array(self):
@@ -113,6 +120,14 @@ class QueryTest(FleetCase):
 
     def test_invalid_json_exits_2(self):
         self.fleet.picket("query", "$", stdin="{", expect=2)
+
+    def test_one_interrupt_ends_what_waits_for_input(self):
+        for number, code in ((signal.SIGINT, 130), (signal.SIGTERM, 143)):
+            picket = subprocess.Popen([BIN / "picket", "query", "$"], stdin=subprocess.PIPE)
+            self.addCleanup(picket.stdin.close)
+            wait_until(lambda: len(os.listdir(f"/proc/{picket.pid}/task")) > 1, "its signal watcher")
+            os.kill(picket.pid, number)
+            self.assertEqual(picket.wait(10), code)
 
 
 class StoreTest(FleetCase):
@@ -191,6 +206,58 @@ class SilentTest(FleetCase):
         self.fleet.start_coordinator()
         self.fleet.picket("runs", "--coordinator", f"{self.silent()},{self.fleet.grpc}", "--connect-timeout", "1s",
                           timeout=60, expect=0)
+
+
+# Wall time as the file at $SHIFT_FILE shifts it, in seconds.
+SHIFT = r"""
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+int clock_gettime(clockid_t id, struct timespec* ts) {
+  int (*real)(clockid_t, struct timespec*) = (int (*)(clockid_t, struct timespec*))dlsym(RTLD_NEXT, "clock_gettime");
+  int result = real(id, ts);
+  long shift = 0;
+  if (result != 0 || id != CLOCK_REALTIME) return result;
+  FILE* file = fopen(getenv("SHIFT_FILE"), "r");
+  if (file != NULL) {
+    if (fscanf(file, "%ld", &shift) != 1) shift = 0;
+    fclose(file);
+  }
+  ts->tv_sec += shift;
+  return 0;
+}
+"""
+
+
+class ClockTest(FleetCase):
+    """Somebody sets the clock of the coordinator's machine while a run goes on."""
+
+    def test_a_run_neither_expires_at_once_nor_waits_for_hours(self):
+        library = self.fleet.directory / "shift.so"
+        source = self.fleet.write("shift.c", SHIFT)
+        subprocess.run(["cc", "-shared", "-fPIC", "-o", library, source, "-ldl"], check=True)
+        target, access = self.fleet.start_nginx("location = /fails { return 500; }")
+        suite = self.fleet.write("late.yaml", HEAD + TEST.replace("127.0.0.1:1/", f"{target}/fails")
+                                 + "    retry: { attempts: 4, delay: 1s, where: same_location }\n")
+        for jump in (7200, -7200):
+            with self.subTest(jump):
+                shift = self.fleet.write("shift", "0")
+                access.write_text("")
+                info = self.fleet.directory / f"shifted{jump}.json"
+                self.fleet.coordinator = self.fleet.start(f"shifted{jump}", [
+                    BIN / "picket-coordinator", "--listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0",
+                    "--store", f"sqlite:{self.fleet.directory}/shifted{jump}.db", "--info-file", info], info,
+                    env={"LD_PRELOAD": str(library), "SHIFT_FILE": str(shift)})
+                self.fleet.start_agent()
+                run = self.fleet.popen_picket("run", suite, "--coordinator", self.fleet.grpc)
+                wait_until(lambda: access.read_text(), "a first attempt")
+                shift.write_text(str(jump))
+                out, _ = run.communicate(timeout=40)
+                self.assertEqual(run.returncode, 1, out)
+                self.assertEqual(access.read_text().count("/fails"), 4)
+                self.assertIn("the machine's clock was set", self.fleet.coordinator.text())
 
 
 class AgentTest(FleetCase):

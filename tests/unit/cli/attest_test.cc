@@ -77,6 +77,16 @@ TEST_F(AttestTest, KeygenWritesAPairAndNeverReplacesOne) {
   EXPECT_EQ(world_.Run({"keygen", "--out", "/nowhere/key"}), 2);
 }
 
+TEST_F(AttestTest, AVerdictIsNotWrittenOverItsKeyOrSuite) {
+  const std::string key = Read("key");
+  EXPECT_EQ(Attest({"--out", Path("key")}), 2);
+  EXPECT_THAT(world_.err(), HasSubstr("is read, too"));
+  EXPECT_EQ(Read("key"), key);
+  Write("suite", "version: 1\n");
+  EXPECT_EQ(Attest({"--suite", Path("suite"), "--out", Path("suite")}), 2);
+  EXPECT_EQ(Read("suite"), "version: 1\n");
+}
+
 TEST_F(AttestTest, APassedRunIsSignedAndVerifiesOffline) {
   ASSERT_EQ(Attest(), 0);
   const int calls = world_.coordinator().pages;

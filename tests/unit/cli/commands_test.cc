@@ -378,6 +378,38 @@ TEST_F(CommandsTest, ReportsCanBeWrittenLater) {
   EXPECT_THAT(*ReadFile(path, 1 << 20), HasSubstr("</testsuites>"));
   EXPECT_EQ(world_.Run({"report", kId}), 2);
   EXPECT_EQ(world_.Run({"report", kId, "--junit", "/no/such/folder/x"}), 4);
+  EXPECT_EQ(world_.Run({"report", kId, "--junit", "x", "--tap", "./x"}), 2);
+  EXPECT_THAT(world_.err(), HasSubstr("--junit and --tap both name ./x"));
+}
+
+TEST_F(CommandsTest, ReportRefusesARunThatIsNotSealed) {
+  world_.coordinator().run.set_state(v1::Run::RUNNING);
+  const std::string path = Write("r.xml", "before");
+  EXPECT_EQ(world_.Run({"report", kId, "--junit", path}), 4);
+  EXPECT_THAT(world_.err(), HasSubstr("is not sealed"));
+  EXPECT_THAT(ReadFile(path, 100), testing_support::IsOkAndHolds(std::string("before")));
+}
+
+TEST_F(CommandsTest, AReportIsNotWrittenOverASuite) {
+  // A name that was forgotten: --report-json takes the first suite for it.
+  const std::string suite = Suite();
+  std::filesystem::create_symlink(suite, directory_ + "/link");
+  EXPECT_EQ(world_.Run({"run", "--report-json", directory_ + "/link", suite}), 2);
+  EXPECT_THAT(world_.err(), HasSubstr("the json report would be written over " + suite));
+  EXPECT_TRUE(world_.coordinator().created.empty());
+}
+
+TEST_F(CommandsTest, OutputThatIsLostChangesNoVerdictAndIsTold) {
+  struct FullDisk : TextSink {
+    void Write(absl::string_view) override {}
+    absl::Status Flush() override { return absl::ResourceExhaustedError("cannot write"); }
+  } full;
+  TextSink* const before = world_.env().out;
+  world_.env().out = &full;
+  EXPECT_EQ(world_.Run({"schema"}), 2);
+  EXPECT_EQ(world_.Run({"wait", kId}), 1);
+  world_.env().out = before;
+  EXPECT_THAT(world_.err(), HasSubstr("standard output: cannot write"));
 }
 
 }  // namespace

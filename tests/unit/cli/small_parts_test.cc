@@ -52,11 +52,13 @@ TEST(ExitCodeTest, OnlyPassedIsZero) {
 TEST(InterruptsTest, TellsALateListenerAndKeepsTheFirstSignal) {
   Interrupts interrupts;
   EXPECT_FALSE(interrupts.Wait(absl::Milliseconds(1)));
-  interrupts.Raise(15);
-  interrupts.Raise(2);
+  EXPECT_FALSE(interrupts.Raise(15));  // nobody listens
+  EXPECT_FALSE(interrupts.Raise(2));
   EXPECT_EQ(interrupts.signal(), 15);
   int calls = 0;
   interrupts.SetListener([&] { ++calls; });
+  EXPECT_EQ(calls, 1);
+  EXPECT_TRUE(interrupts.Raise(2));
   EXPECT_EQ(calls, 1);
   EXPECT_TRUE(interrupts.Wait(absl::Hours(1)));
 }
@@ -96,6 +98,18 @@ TEST(AtomicFileSinkTest, WritesIntoADeviceInsteadOfReplacingIt) {
   sink.Write("x");
   ASSERT_OK(sink.Commit());
   EXPECT_TRUE(std::filesystem::is_character_file("/dev/null"));
+}
+
+TEST(AtomicFileSinkTest, ReplacesTheFileThatALinkLeadsTo) {
+  const std::string directory = TemporaryDirectory();
+  ASSERT_OK(WriteFileAtomically(directory + "/r", "old"));
+  std::filesystem::create_symlink("r", directory + "/link");
+  AtomicFileSink sink;
+  ASSERT_OK(sink.Open(directory + "/link"));
+  sink.Write("new");
+  ASSERT_OK(sink.Commit());
+  EXPECT_TRUE(std::filesystem::is_symlink(directory + "/link"));
+  EXPECT_THAT(ReadFile(directory + "/r", 10), testing_support::IsOkAndHolds(std::string("new")));
 }
 
 TEST(SecretFlagsTest, ReadsVariablesAndFiles) {
