@@ -25,13 +25,22 @@ SuiteContext::SuiteContext(absl::string_view text, const ParseOptions& options, 
   }
 }
 
-int SuiteContext::ToCharacters(int line, int byte_column) const {
-  if (line < 1 || static_cast<size_t>(line) > line_starts_.size()) return byte_column;
-  const size_t start = line_starts_[line - 1];
-  const size_t end = std::min(text_.size(), start + static_cast<size_t>(byte_column) - 1);
-  int column = 1;
-  for (size_t i = start; i < end; ++i) column += (text_[i] & 0xc0) != 0x80;
-  return column;
+void SuiteContext::ToCharacters(std::vector<Diagnostic>& sorted) const {
+  int line = 0, column = 1;
+  size_t at = 0;
+  for (Diagnostic& d : sorted) {
+    if (d.file != options_.file_name) break;  // others come last
+    if (d.line < 1 || d.column < 1 || static_cast<size_t>(d.line) > line_starts_.size()) continue;
+    if (d.line != line) {
+      line = d.line;
+      column = 1;
+      at = line_starts_[line - 1];
+    }
+    const size_t end =
+        std::min(text_.size(), line_starts_[line - 1] + static_cast<size_t>(d.column) - 1);
+    for (; at < end; ++at) column += (text_[at] & 0xc0) != 0x80;
+    d.column = column;
+  }
 }
 
 void SuiteContext::Error(Diagnostic diagnostic) {
@@ -39,12 +48,13 @@ void SuiteContext::Error(Diagnostic diagnostic) {
 }
 
 void SuiteContext::Error(const YamlError& error) {
-  Error(Diagnostic{options_.file_name, error.line,
-                   error.line == 0 ? 0 : ToCharacters(error.line, error.column), error.message});
+  Error(Diagnostic{options_.file_name, error.line, error.line == 0 ? 0 : error.column,
+                   error.message});
 }
 
 void SuiteContext::Error(const YamlNode& node, absl::string_view message,
                          std::optional<size_t> offset) {
+  if (diagnostics_.size() >= kKept) return;
   if (node.line == 0) {
     return Error(Diagnostic{node.origin.empty() ? options_.file_name : node.origin, 0, 0,
                             std::string(message)});
@@ -59,8 +69,7 @@ void SuiteContext::Error(const YamlNode& node, absl::string_view message,
       column += static_cast<int>(quote + *offset);
     }
   }
-  Error(Diagnostic{options_.file_name, node.line, ToCharacters(node.line, column),
-                   std::string(message)});
+  Error(Diagnostic{options_.file_name, node.line, column, std::string(message)});
 }
 
 const std::string* SuiteContext::File(const YamlNode& node) {
@@ -120,6 +129,7 @@ std::vector<Diagnostic> SuiteContext::TakeDiagnostics() {
     told.push_back(std::move(d));
   }
   diagnostics_.clear();
+  ToCharacters(told);
   return told;
 }
 

@@ -50,14 +50,15 @@ class SuiteContext {
   std::vector<v1::Blob> TakeBlobs();
 
  private:
-  // The column of a byte of a line, in characters; both from 1.
-  int ToCharacters(int line, int byte_column) const;
+  // Columns of the suite file, kept in bytes until here, become characters; both from 1. One pass
+  // over each line, however many errors it has.
+  void ToCharacters(std::vector<Diagnostic>& sorted) const;
 
   const absl::string_view text_;
   const ParseOptions& options_;
   FileAccess& files_;
   std::vector<size_t> line_starts_;
-  std::vector<Diagnostic> diagnostics_;
+  std::vector<Diagnostic> diagnostics_;  // of the suite file itself: with columns in bytes
   std::map<std::string, std::unique_ptr<const std::string>> contents_;  // null: unreadable
   std::map<std::string, v1::Blob> blobs_;                               // by digest
   std::vector<std::unique_ptr<YamlDocument>> documents_;

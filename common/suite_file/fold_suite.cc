@@ -90,11 +90,6 @@ v1::Suite FoldSuite(SuiteContext& context, YamlNode& root, std::vector<std::stri
   }
 
   const std::vector<YamlNode*> nodes = TestNodes(root);
-  if (nodes.size() > DefaultLimits().tests_per_run) {
-    context.Error(root, absl::StrCat("the suite has ", nodes.size(), " tests; the most are ",
-                                     DefaultLimits().tests_per_run));
-    return suite;
-  }
   CheckDistinctIds(context, nodes);
 
   // Tables first: a variable of the suite may use any test's columns.

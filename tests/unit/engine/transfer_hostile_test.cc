@@ -213,8 +213,11 @@ TEST(TransferHostileTogetherTest, FloodsTakeNoMoreThanTheirBodyLimits) {
   for (const TransferResult& result : runner.RunAll(std::move(requests))) {
     EXPECT_NE(result.reason, Reason::none);
   }
-  // The server's threads live here too; sanitizers keep what was freed.
+  // The server's threads live here too; sanitizers keep what was freed, and the one for threads
+  // keeps a history of every byte beside it.
+#if !defined(__SANITIZE_THREAD__)
   EXPECT_LE(TakePeakMemory() - before, 3 * bodies + (64u << 20));
+#endif
 }
 
 TEST(TransferHostileTogetherTest, OthersAreUndisturbed) {

@@ -255,6 +255,14 @@ v1::RunSpec GoodSpec() {
 
 TEST(ValidateRunSpecTest, GoodSpecIsAccepted) { EXPECT_OK(ValidateRunSpec(GoodSpec())); }
 
+TEST(ValidateRunSpecTest, TestsOfARunEndSomewhere) {
+  v1::RunSpec spec = GoodSpec();
+  auto& tests = *spec.mutable_suites(0)->mutable_tests();
+  while (static_cast<size_t>(tests.size()) <= DefaultLimits().tests_per_run) tests.Add();
+  EXPECT_THAT(ValidateRunSpec(spec),
+              StatusIs(kExhausted, HasSubstr("the run has more than 1000000 tests")));
+}
+
 TEST(ValidateRunSpecTest, IdentityOfATestIsItsOwn) {
   v1::RunSpec spec = GoodSpec();
   spec.mutable_suites(0)->mutable_tests(1)->set_id("home");

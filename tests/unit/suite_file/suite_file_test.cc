@@ -110,6 +110,21 @@ TEST_F(SuiteFileTest, AliasesMayStandForAHundredThousandNodes) {
   EXPECT_THAT(All(ParseTest(aliases(10'001))), HasSubstr("stand for more than 100000 nodes"));
 }
 
+TEST_F(SuiteFileTest, ValuesOfAFileEndSomewhereAndSoDoItsErrors) {
+  const auto text = [](const std::string& head, const std::string& item, size_t count) {
+    std::string text = head;
+    for (size_t i = 0; i < count; ++i) text += item;
+    return text + "]\n";
+  };
+  EXPECT_THAT(All(Parse(text("version: 1\nvars:\n  a: [", "1,", DefaultLimits().yaml_nodes))),
+              HasSubstr("the file has more than 2000000 values"));
+  // A million errors on one line are told as quickly as one, by characters.
+  EXPECT_THAT(All(Parse(text("version: 1\nname: s\ntests: [é,", "a,", 1'000'000))),
+              AllOf(HasSubstr("s.yaml:3:9: tests: expected a map, found 'é'"),
+                    HasSubstr("s.yaml:3:11: tests: expected a map, found 'a'"),
+                    HasSubstr("s.yaml:3:207: tests: expected a map, found 'a'")));
+}
+
 TEST_F(SuiteFileTest, AliasesDoNotHideDepth) {
   std::string text = "vars:\n  a0: &a0 [1]\n";
   for (int i = 1; i < 80; ++i) {
