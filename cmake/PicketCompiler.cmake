@@ -29,7 +29,7 @@ endif()
 if(PICKET_SANITIZE)
   add_compile_options(-fsanitize=${PICKET_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${PICKET_SANITIZE})
-  if(PICKET_SANITIZE MATCHES "thread")
+  if(PICKET_SANITIZE MATCHES "thread" AND NOT PICKET_PCH)  # which begins with it
     add_compile_options(-include ${CMAKE_CURRENT_LIST_DIR}/tsan_protobuf.h)
   endif()
 endif()

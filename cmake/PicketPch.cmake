@@ -11,6 +11,10 @@ set(picket_pch_headers
   <picket/v1/agent_service.pb.h> <picket/v1/result.pb.h> <picket/v1/run.pb.h>
   <picket/v1/run_service.pb.h> <picket/v1/suite.pb.h>)
 
+if(PICKET_SANITIZE MATCHES "thread")
+  list(PREPEND picket_pch_headers ${CMAKE_CURRENT_LIST_DIR}/tsan_protobuf.h)
+endif()
+
 if(PICKET_PCH)
   file(WRITE ${CMAKE_BINARY_DIR}/pch.cc "\n")
   # One for libraries (-fPIC) and one for test programs (-fPIE, -O0).
