@@ -129,6 +129,10 @@ std::string HtmlEncodingOf(absl::string_view body, absl::string_view content_typ
   return IsValidUtf8(body) ? "UTF-8" : "ISO-8859-1";
 }
 
+// libxml2 reads HTML's names in pieces of this many characters: what is left of a longer one
+// begins another attribute.
+constexpr int kHtmlNamePiece = 100;
+
 // Every '<' before a letter is taken for a tag, whatever it stands in (a script, a comment,
 // a value): what the parsers take for one is among them. Of the readers in one place only the
 // one with most attributes matters, so that one pass over the text follows them all.
@@ -137,6 +141,7 @@ size_t MostAttributes(absl::string_view body, MarkupKind kind, size_t enough) {
   constexpr int64_t kNobody = -1;
   std::array<int64_t, kPlaces> counts;
   counts.fill(kNobody);
+  std::array<int, kPlaces> lengths{};  // of the name so far: the longest of the readers there
   int64_t most = 0;
   bool anybody = false;
   for (size_t at = 0; at < body.size(); ++at) {
@@ -151,13 +156,21 @@ size_t MostAttributes(absl::string_view body, MarkupKind kind, size_t enough) {
     }
     std::array<int64_t, kPlaces> next;
     next.fill(kNobody);
+    std::array<int, kPlaces> next_lengths{};
     anybody = false;
     for (int place = 0; place < kPlaces; ++place) {
       if (counts[place] == kNobody) continue;
       bool attribute = false;
-      const Place to = Next(static_cast<Place>(place), c, names, attribute);
+      Place to = Next(static_cast<Place>(place), c, names, attribute);
       if (to == kGone) continue;
+      int length = to == place ? lengths[place] + 1 : 1;
+      if (!names.wide && (to == kName || to == kTagName) && length > kHtmlNamePiece) {
+        to = kName;
+        attribute = true;
+        length = 1;
+      }
       next[to] = std::max(next[to], counts[place] + (attribute ? 1 : 0));
+      next_lengths[to] = std::max(next_lengths[to], length);
       most = std::max(most, next[to]);
       anybody = true;
     }
@@ -167,6 +180,7 @@ size_t MostAttributes(absl::string_view body, MarkupKind kind, size_t enough) {
       anybody = true;
     }
     counts = next;
+    lengths = next_lengths;
   }
   return static_cast<size_t>(most);
 }

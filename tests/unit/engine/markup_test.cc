@@ -5,6 +5,8 @@
 #include <string>
 
 #include "absl/strings/str_cat.h"
+#include "agent/engine/xpath.h"
+#include "tests/support/status_matchers.h"
 
 namespace picket {
 namespace {
@@ -29,6 +31,24 @@ TEST(MarkupTest, NothingHidesAttributes) {
   EXPECT_GE(Html(absl::string_view("<p a=1\0b=2\0c d>", 15)), 4u);
   EXPECT_GE(Html("<q x='<p a b c d>'>"), 4u);
   EXPECT_GE(Xml(absl::string_view("<\0p\0 \0a\0=\0'\0'\0 \0b\0=\0'\0'\0/\0>\0", 34)), 2u);
+}
+
+TEST(MarkupTest, WhatIsLeftOfALongNameIsAnAttributeToo) {
+  const std::string name(950, 'x');
+  for (const std::string& tag :
+       {absl::StrCat("<p ", name, ">"), absl::StrCat("<p a='' ", name, "=1 b>"),
+        absl::StrCat("<", name, ">")}) {
+    SCOPED_TRACE(tag.substr(0, 10));
+    ASSERT_OK_AND_ASSIGN(const auto document, XPathDocument::Parse(tag, "text/html"));
+    ASSERT_OK_AND_ASSIGN(const auto attributes, XPath::Compile("count(//@*)"));
+    ASSERT_OK_AND_ASSIGN(const auto found, attributes->Evaluate(*document));
+    const double parsed = std::get<double>(found.value);
+    EXPECT_GE(parsed, 1);
+    EXPECT_GE(static_cast<double>(Html(tag)), parsed);
+    EXPECT_GE(Html(tag), 9u);
+  }
+  EXPECT_EQ(Html(absl::StrCat("<p ", std::string(100, 'x'), ">")), 1u);
+  EXPECT_EQ(Xml(absl::StrCat("<p ", name, "='1'/>")), 1u);
 }
 
 TEST(MarkupTest, CountingStopsWhereItIsEnough) {
