@@ -231,7 +231,7 @@ void Core::OnStarted(Session& session, const v1::Started& started, Effects& out)
   const v1::LeaseId& id = started.lease();
   RunState* run = Find(id.run_id());
   if (run != nullptr && id.shard() >= run->shards()) run = nullptr;
-  const Lease* lease = run == nullptr ? nullptr : run->shard(id.shard()).FindLease(id.epoch());
+  Lease* lease = run == nullptr ? nullptr : run->shard(id.shard()).FindLease(id.epoch());
   if (lease == nullptr || lease->row.instance != session.instance()) {
     // Nothing of it may start; the agent waits for an answer all the same.
     Send send{.peer = session.peer, .message = {}};
@@ -246,6 +246,8 @@ void Core::OnStarted(Session& session, const v1::Started& started, Effects& out)
     const uint32_t position = run->PositionOf(execution);
     if (position < shard.row.executions.size() && shard.row.executions[position] == execution) {
       request.positions.push_back(position);
+      lease->asked.resize(shard.row.executions.size());
+      lease->asked[position] = true;
     }
   }
   shard.Inputs().starts.push_back(std::move(request));
@@ -268,31 +270,6 @@ void Core::OnReturn(Session& session, const v1::LeaseReturn& lease_return, Effec
     }
   }
   LetGo(*run, id.shard(), *lease, positions, /*given_back=*/true);
-}
-
-// The agent does not hold these any more. What is marked as started, or is a probe that may
-// have been, changes its mark first, in the store.
-void Core::LetGo(RunState& run, uint32_t index, Lease& lease,
-                 const std::vector<uint32_t>& positions, bool given_back) {
-  Shard& shard = run.shard(index);
-  Unheld unheld{.epoch = lease.row.epoch, .positions = {}, .given_back = given_back};
-  for (uint32_t position : positions) {
-    const auto mark = shard.row.marks.find(position);
-    const bool started = lease.probe ? !given_back
-                                     : mark != shard.row.marks.end() && mark->second.started;
-    if (lease.left[position] && started) {
-      unheld.positions.push_back(position);
-    } else {
-      lease.left[position] = false;
-    }
-  }
-  run.Refresh(index, now_);
-  if (!unheld.positions.empty()) {
-    shard.Inputs().unheld.push_back(std::move(unheld));
-    run.Touch(index);
-  } else if (lease.remaining == 0) {
-    run.Touch(index);
-  }
 }
 
 void Core::OnGoodbye(Session& session, Effects& out) {

@@ -181,11 +181,7 @@ void Core::Done(WriteShard& write, Flight& flight, Outcome& outcome, Effects& ou
     TellOtherHolders(*run, write, flight, out);
     write.shard.rev += 1;
     Shard& shard = run->shard(index);
-    for (const Unheld& unheld : flight.unheld) {
-      Lease* lease = shard.FindLease(unheld.epoch);
-      if (lease == nullptr) continue;
-      for (uint32_t position : unheld.positions) lease->left[position] = false;
-    }
+    DropUnheld(*run, index, flight.unheld);
     for (uint32_t epoch : write.end_epochs) run->EndLease(index, epoch);
     for (const LeaseRow& lease : write.grant) run->AddLease(index, lease, now_);
     if (write.shard.rev > shard.row.rev) {

@@ -139,8 +139,6 @@ class Core {
   void OnHeartbeat(Session& session, const v1::Heartbeat& heartbeat, Effects& out);
   void OnStarted(Session& session, const v1::Started& started, Effects& out);
   void OnReturn(Session& session, const v1::LeaseReturn& lease_return, Effects& out);
-  void LetGo(RunState& run, uint32_t shard, Lease& lease, const std::vector<uint32_t>& positions,
-             bool given_back);
   void OnGoodbye(Session& session, Effects& out);
   AgentRow RowOf(const Session& session) const;
   void TakeAgentRow(const AgentRow& row, Effects& out);
@@ -171,10 +169,16 @@ class Core {
                    Flight& flight);
   void DraftLoss(RunState& run, Shard& shard, const LeaseEnd& end, WriteShard& write,
                  Flight& flight);
-  void DraftUnheld(RunState& run, Shard& shard, const Unheld& unheld, WriteShard& write);
-  void DraftStart(RunState& run, Shard& shard, const StartRequest& start, WriteShard& write,
-                  Flight& flight);
+  void DraftStart(RunState& run, Shard& shard, const StartRequest& start,
+                  const std::vector<Unheld>& unheld, WriteShard& write, Flight& flight);
   void DraftEnds(RunState& run, Shard& shard, bool unassign, WriteShard& write, Flight& flight);
+
+  // let_go.cc
+  void LetGo(RunState& run, uint32_t shard, Lease& lease, const std::vector<uint32_t>& positions,
+             bool given_back);
+  void DraftUnheld(RunState& run, Shard& shard, const Unheld& unheld, WriteShard& write);
+  void DropUnheld(RunState& run, uint32_t shard, const std::vector<Unheld>& unheld);
+  void DraftOrphans(RunState& run, const Shard& shard, WriteShard& write);
 
   // probe.cc
   void DraftProbe(RunState& run, Shard& shard, Incoming incoming, WriteShard& write,

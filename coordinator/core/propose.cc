@@ -67,8 +67,12 @@ void Core::On(event::StoreIdle&, Effects& out) {
   DraftTouched(drafts);
   GrantAll(drafts);
   for (auto& [key, entry] : drafts.entries) {
-    if (SaysNothing(Find(key.first)->shard(key.second).row, entry.write) &&
-        entry.flight.accepted.empty()) {
+    RunState& run = *Find(key.first);
+    if (SaysNothing(run.shard(key.second).row, entry.write) && entry.flight.accepted.empty()) {
+      if (entry.flight.unheld.empty()) continue;
+      DropUnheld(run, key.second, entry.flight.unheld);
+      run.Refresh(key.second, now_);
+      run.Touch(key.second);  // its lease may hold nothing now
       continue;
     }
     out.proposals.emplace_back(std::move(entry.write));
@@ -174,7 +178,10 @@ void Core::DraftShard(RunState& run, Shard& shard, WriteShard& write, Flight& fl
   }
   for (const Unheld& unheld : inputs.unheld) DraftUnheld(run, shard, unheld, write);
   for (const LeaseEnd& end : inputs.ends) DraftLoss(run, shard, end, write, flight);
-  for (const StartRequest& start : inputs.starts) DraftStart(run, shard, start, write, flight);
+  for (const StartRequest& start : inputs.starts) {
+    DraftStart(run, shard, start, inputs.unheld, write, flight);
+  }
+  DraftOrphans(run, shard, write);
   flight.unheld = std::move(inputs.unheld);
   flight.ends = std::move(inputs.ends);
   flight.starts = std::move(inputs.starts);
@@ -295,27 +302,8 @@ void Core::DraftLoss(RunState& run, Shard& shard, const LeaseEnd& end, WriteShar
   }
 }
 
-void Core::DraftUnheld(RunState& run, Shard& shard, const Unheld& unheld, WriteShard& write) {
-  const Lease* lease = shard.FindLease(unheld.epoch);
-  if (lease == nullptr) return;
-  for (uint32_t position : unheld.positions) {
-    const auto mark = write.shard.marks.find(position);
-    if (!lease->left[position] || mark == write.shard.marks.end()) continue;
-    if (lease->probe) {
-      if (lease->Wants(write.shard.ends[position])) {
-        AfterProbe(run, shard, position, lease->row.location, nullptr, write);
-      }
-    } else if (unheld.given_back) {
-      mark->second.started = false;
-    } else {
-      LoseLease(run.TestOf(shard.row.executions[position]).repeatable, /*counted=*/false, now_,
-                mark->second);
-    }
-  }
-}
-
-void Core::DraftStart(RunState& run, Shard& shard, const StartRequest& start, WriteShard& write,
-                      Flight& flight) {
+void Core::DraftStart(RunState& run, Shard& shard, const StartRequest& start,
+                      const std::vector<Unheld>& unheld, WriteShard& write, Flight& flight) {
   // The agent waits for an answer even when nothing may start.
   StartRequest& accepted = flight.accepted.emplace_back(
       StartRequest{.peer = start.peer, .epoch = start.epoch, .positions = {}});
@@ -327,6 +315,14 @@ void Core::DraftStart(RunState& run, Shard& shard, const StartRequest& start, Wr
   }
   for (uint32_t position : start.positions) {
     if (!lease->left[position] || write.shard.ends[position] != kUndecided) continue;
+    // Asked for before it was let go.
+    if (std::any_of(unheld.begin(), unheld.end(), [&](const Unheld& entry) {
+          return entry.epoch == start.epoch &&
+                 std::find(entry.positions.begin(), entry.positions.end(), position) !=
+                     entry.positions.end();
+        })) {
+      continue;
+    }
     // Only the one lease that holds it can have marked it before.
     if (shard.holders[position] != 1) continue;
     if (!run.TestOf(shard.row.executions[position]).repeatable) {

@@ -185,7 +185,9 @@ void RunState::Refresh(uint32_t index, absl::Time now) {
     if (!MayLease(mark, now)) {
       --free;
       if (mark.not_before > now) due = std::min(due, mark.not_before);
-      if (mark.give_up > now) {
+      // Started, held by nobody and not waited for: it is to be given a time.
+      const bool orphan = mark.started && mark.give_up == absl::InfiniteFuture();
+      if (mark.give_up > now && !orphan) {
         due = std::min(due, mark.give_up);
       } else {
         Touch(index);

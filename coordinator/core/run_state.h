@@ -45,7 +45,8 @@ struct StartRequest {
   std::vector<uint32_t> positions;
 };
 
-// Executions that were marked as started and that their agent does not hold.
+// Executions that were marked as started, or may be by a write whose fate is not known yet,
+// and that their agent does not hold.
 struct Unheld {
   uint32_t epoch = 0;
   std::vector<uint32_t> positions;
@@ -76,6 +77,8 @@ struct Lease {
   // By position in the shard: held under this lease, not finished, not given back.
   std::vector<bool> left;
   uint32_t remaining = 0;
+  // By position, of what is not repeatable: its agent asked to start it. Empty = none.
+  std::vector<bool> asked;
   // The first so many of row.positions have been started, as far as is known.
   uint32_t started = 0;
   absl::Time granted;

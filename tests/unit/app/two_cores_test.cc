@@ -37,13 +37,27 @@ class Turns {
   }
   // One batch: what is to be written is written, and the answer heard.
   void Write() {
+    Draft();
+    Land();
+    HearOfIt();
+  }
+  // The same, step by step: what is under way, what becomes of it, what is heard of that.
+  void Draft() {
     if (clock_->TimeNow() >= core_.NextDeadline()) Hear(event::Tick{});
     Hear(event::StoreIdle{});
-    if (proposals_.empty()) return;
-    std::vector<Proposal> proposals = std::move(proposals_);
-    CommitResult result = *store_->Commit(proposals);
-    Hear(event::Committed{.proposals = std::move(proposals),
-                          .outcomes = std::move(result.outcomes)});
+    under_way_ = std::move(proposals_);
+    outcomes_.clear();
+  }
+  void Land() {
+    if (!under_way_.empty()) outcomes_ = std::move((*store_->Commit(under_way_)).outcomes);
+  }
+  void HearOfIt() {
+    if (under_way_.empty()) return;
+    Hear(event::Committed{.proposals = std::move(under_way_), .outcomes = std::move(outcomes_)});
+  }
+  void HearOfAnError() {
+    auto proposals = under_way_;
+    Hear(event::StoreFailed{.proposals = std::move(proposals)});
   }
   void Poll() {
     Hear(event::AgentsLoaded{.agents = *store_->LoadAgents()});
@@ -127,7 +141,8 @@ class Turns {
   Store* const store_;
   SimulatedClock* const clock_;
   Core core_;
-  std::vector<Proposal> proposals_;
+  std::vector<Proposal> proposals_, under_way_;
+  std::vector<Outcome> outcomes_;
   std::set<std::string> reload_;
 };
 
@@ -144,6 +159,53 @@ class TwoCoresTest : public ::testing::Test {
       message.mutable_started()->add_executions(leased.execution());
     }
     return message;
+  }
+  static v1::AgentMessage GivenBack(const v1::LeaseGrant& grant) {
+    v1::AgentMessage message;
+    *message.mutable_lease_return()->mutable_lease() = grant.lease();
+    for (const auto& leased : grant.executions()) {
+      message.mutable_lease_return()->add_executions(leased.execution());
+    }
+    return message;
+  }
+  // A run of one execution that must not be repeated, granted to anna.
+  std::string AdmitOnce(Turns& one) {
+    v1::Test test = MakeTest("t", {"eu"});
+    test.set_repeatable(false);
+    one.Hello(1, kAnna, "anna", 1);
+    one.Write();
+    const std::string run = one.Admit(MakeSpec({test}));
+    one.Write();
+    one.Write();
+    return run;
+  }
+  // Of two executions that must not be repeated the first failed once; anna has them both,
+  // the first under a second lease.
+  std::string AdmitTwice(Turns& one, v1::LeaseGrant& first, v1::LeaseGrant& second) {
+    v1::Test test = MakeTest("t", {"eu"});
+    test.set_repeatable(false);
+    AddRows(test, 2);
+    test.mutable_retry()->set_attempts(2);
+    test.mutable_retry()->clear_where();
+    test.mutable_retry()->add_where(v1::Retry::SAME_LOCATION);
+    one.Hello(1, kAnna, "anna", 2);
+    one.Write();
+    const std::string run = one.Admit(MakeSpec({test}));
+    one.Write();
+    one.Write();
+    first = *one.Granted(1);
+    one.Say(1, Started(first));
+    one.Write();
+    one.Say(1, Failed(first, kAnna));
+    one.Write();
+    // Nobody else lives there: after a while anna has it again.
+    for (int i = 0; i < 4; ++i) {
+      clock_.Advance(absl::Seconds(4));
+      one.Heartbeat(1, 2);
+      one.Write();
+    }
+    second = *one.Granted(1);
+    return run;
   }
   // The first attempt of the lease's first execution failed.
   static v1::AgentMessage Failed(const v1::LeaseGrant& grant, const char* instance) {
@@ -229,34 +291,11 @@ TEST_F(TwoCoresTest, AGrantReachesTheNewerStreamThatCameInItsBatch) {
 
 TEST_F(TwoCoresTest, OfTwoLeasesThatEndTogetherOneCountsTheLoss) {
   Turns one = Start("one"), two = Start("two");
-  v1::Test test = MakeTest("t", {"eu"});
-  test.set_repeatable(false);
-  AddRows(test, 2);
-  test.mutable_retry()->set_attempts(2);
-  test.mutable_retry()->clear_where();
-  test.mutable_retry()->add_where(v1::Retry::SAME_LOCATION);
-  one.Hello(1, kAnna, "anna", 2);
-  one.Write();
-  const std::string run = one.Admit(MakeSpec({test}));
-  one.Write();
-  one.Write();
-  const v1::LeaseGrant* first = one.Granted(1);
-  ASSERT_NE(first, nullptr);
-  ASSERT_EQ(first->executions_size(), 2);
-  one.Say(1, Started(*first));
-  one.Write();
-  one.Say(1, Failed(*first, kAnna));
-  one.Write();
-  // Nobody else lives there: after a while anna has it again, under a second lease.
-  for (int i = 0; i < 4; ++i) {
-    clock_.Advance(absl::Seconds(4));
-    one.Heartbeat(1, 2);
-    one.Write();
-  }
-  const v1::LeaseGrant* second = one.Granted(1);
-  ASSERT_NE(second, first);
-  ASSERT_NE(second->lease().epoch(), first->lease().epoch());
-  one.Say(1, Started(*second));
+  v1::LeaseGrant first, second;
+  const std::string run = AdmitTwice(one, first, second);
+  ASSERT_EQ(first.executions_size(), 2);
+  ASSERT_NE(second.lease().epoch(), first.lease().epoch());
+  one.Say(1, Started(second));
   one.Write();
   ASSERT_EQ(one.ToldToStart(1), 3u);
   // `two` reads both leases, not that one of them has had its result; both fall silent.
@@ -299,6 +338,93 @@ TEST_F(TwoCoresTest, ALeaseWhoseLastResultWasRefusedOnceIsEndedAllTheSame) {
   one.Write();
   const v1::LeaseId& id = annas->lease();
   EXPECT_TRUE((*store_->FindLease(run, id.shard(), id.epoch()))->ended);
+}
+
+TEST_F(TwoCoresTest, WhatIsGivenBackWhileItsStartIsWrittenIsGrantedAgain) {
+  Turns one = Start("one", /*exclusive=*/true);
+  AdmitOnce(one);
+  const v1::LeaseGrant annas = *one.Granted(1);
+  one.Say(1, Started(annas));
+  one.Draft();
+  one.Say(1, GivenBack(annas));
+  one.Land();
+  one.HearOfIt();
+  for (int i = 0; i < 3; ++i) one.Write();
+  ASSERT_EQ(one.ToldToStart(1), 1u);  // which anna takes no notice of
+  const v1::LeaseGrant again = *one.Granted(1);
+  ASSERT_GT(again.lease().epoch(), annas.lease().epoch());
+  one.Say(1, Started(again));
+  one.Write();
+  EXPECT_EQ(one.ToldToStart(1), 2u);
+}
+
+TEST_F(TwoCoresTest, WhatIsGivenBackWhileItsStartIsWrittenInVainIsGrantedAgain) {
+  Turns one = Start("one", /*exclusive=*/true);
+  AdmitOnce(one);
+  const v1::LeaseGrant annas = *one.Granted(1);
+  one.Say(1, Started(annas));
+  one.Draft();
+  one.HearOfAnError();
+  one.Say(1, GivenBack(annas));
+  for (int i = 0; i < 3; ++i) one.Write();
+  EXPECT_GT(one.Granted(1)->lease().epoch(), annas.lease().epoch());
+  EXPECT_EQ(one.ToldToStart(1), 0u);
+}
+
+TEST_F(TwoCoresTest, ALeaseThatMightNotStartAndWasGivenBackIsEnded) {
+  Turns one = Start("one"), two = Start("two");
+  v1::LeaseGrant first, second;
+  const std::string run = AdmitTwice(one, first, second);
+  // `two` knows both leases, not that one of them has had its result.
+  two.Poll();
+  two.Hello(1, kAnna, "anna", 2);
+  two.Write();
+  two.Say(1, Started(second));
+  two.Write();
+  ASSERT_EQ(two.ToldToStart(1), 0u);
+  two.Say(1, GivenBack(second));
+  two.Write();
+  two.Write();
+  const v1::LeaseId& id = second.lease();
+  EXPECT_TRUE((*store_->FindLease(run, id.shard(), id.epoch()))->ended);
+}
+
+TEST_F(TwoCoresTest, AStartWhoseWriteWasTakenForLostIsUndoneWhenItIsGivenBack) {
+  Turns one = Start("one", /*exclusive=*/true);
+  AdmitOnce(one);
+  const v1::LeaseGrant annas = *one.Granted(1);
+  one.Say(1, Started(annas));
+  one.Draft();
+  one.HearOfAnError();
+  one.Land();
+  one.Say(1, GivenBack(annas));
+  one.Write();  // refused: the row is newer
+  one.Poll();
+  for (int i = 0; i < 3; ++i) one.Write();
+  EXPECT_GT(one.Granted(1)->lease().epoch(), annas.lease().epoch());
+  EXPECT_EQ(one.ToldToStart(1), 0u);
+}
+
+TEST_F(TwoCoresTest, AStartThatIsWrittenAfterItWasGivenBackElsewhereIsGivenUpInTheEnd) {
+  Turns one = Start("one"), two = Start("two");
+  const std::string run = AdmitOnce(one);
+  const v1::LeaseGrant annas = *one.Granted(1);
+  one.Say(1, Started(annas));
+  one.Draft();
+  two.Poll();
+  two.Hello(1, kAnna, "anna", 1);
+  two.Say(1, GivenBack(annas));
+  one.Land();
+  two.Write();  // refused: the row is newer
+  two.Poll();
+  for (int i = 0; i < 14; ++i) {
+    two.Write();
+    two.Heartbeat(1, 1);
+    clock_.Advance(absl::Seconds(6));
+  }
+  const RunRow row = *store_->GetRun(run);
+  EXPECT_EQ(row.run.state(), v1::Run::SEALED);
+  EXPECT_EQ(row.run.ledger().inconclusive(), 1u);
 }
 
 }  // namespace
