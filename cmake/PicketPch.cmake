@@ -26,7 +26,7 @@ if(PICKET_PCH)
     add_executable(picket_test_pch ${CMAKE_BINARY_DIR}/test_pch.cc)
     target_link_libraries(picket_test_pch PRIVATE picket_options picket::base picket::proto
       nlohmann_json::nlohmann_json GTest::gmock GTest::gtest)
-    target_compile_options(picket_test_pch PRIVATE -O0)
+    target_compile_options(picket_test_pch PRIVATE $<$<CONFIG:Release>:-O0>)  # as picket_tests
     target_precompile_headers(picket_test_pch PRIVATE ${picket_pch_headers} <gmock/gmock.h> <gtest/gtest.h>)
   endif()
 endif()
