@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/base/ids.h"
+#include "common/base/version.h"
 #include "common/policy/limits.h"
 
 namespace picket {
@@ -60,9 +61,9 @@ absl::StatusOr<uint32_t> CheckHello(const v1::Hello& hello) {
   if (hello.protocol_max() < kProtocolOldest || hello.protocol_min() > kProtocol ||
       hello.protocol_min() > hello.protocol_max()) {
     return absl::FailedPreconditionError(absl::StrCat(
-        "the agent (version ", hello.version(), ") speaks protocols ", hello.protocol_min(), " to ",
-        hello.protocol_max(), ", this coordinator ", kProtocolOldest, " to ", kProtocol,
-        "; upgrade the older one"));
+        "agent '", hello.name(), "' (version ", hello.version(), ") speaks protocols ",
+        hello.protocol_min(), " to ", hello.protocol_max(), ", this coordinator (version ",
+        kVersion, ") ", kProtocolOldest, " to ", kProtocol, "; upgrade the older one"));
   }
   return std::min(hello.protocol_max(), kProtocol);
 }

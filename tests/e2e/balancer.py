@@ -6,10 +6,12 @@ import threading
 
 
 class Balancer:
-    """Serves from a thread of its own. `backends` (a list of HOST:PORT) may change at any time."""
+    """Serves from a thread of its own. `backends` (a list of HOST:PORT) may change at any time.
+    `rewrite` makes of the bytes that clients send those that arrive."""
 
-    def __init__(self, backends=(), host="127.0.0.1"):
+    def __init__(self, backends=(), host="127.0.0.1", rewrite=None):
         self.backends = list(backends)
+        self.rewrite = rewrite
         self.connections = 0
         self.turn = 0
         self.loop = asyncio.new_event_loop()
@@ -26,12 +28,17 @@ class Balancer:
         self.loop.run_forever()
 
     def close(self):
-        def stop():
-            for task in asyncio.all_tasks(self.loop):
-                task.cancel()
-            self.loop.call_soon(self.loop.stop)
-        self.loop.call_soon_threadsafe(stop)
+        asyncio.run_coroutine_threadsafe(self._end(), self.loop).result(10)
+        self.loop.call_soon_threadsafe(self.loop.stop)
         self.thread.join(10)
+        self.loop.close()
+
+    async def _end(self):
+        self.server.close()
+        others = asyncio.all_tasks(self.loop) - {asyncio.current_task()}
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
 
     async def _connect(self):
         backends = list(self.backends)
@@ -51,15 +58,15 @@ class Balancer:
             return
         self.connections += 1
         try:
-            await asyncio.gather(self._pump(reader, backend[1]), self._pump(backend[0], writer))
+            await asyncio.gather(self._pump(reader, backend[1], self.rewrite), self._pump(backend[0], writer))
         except asyncio.CancelledError:
             pass
 
     @staticmethod
-    async def _pump(reader, writer):
+    async def _pump(reader, writer, rewrite=None):
         try:
             while data := await reader.read(1 << 17):
-                writer.write(data)
+                writer.write(rewrite(data) if rewrite else data)
                 await writer.drain()
         except OSError:
             pass

@@ -66,7 +66,7 @@ TEST(HelloTest, WindowsThatDoNotMeetAreRefusedNamingBoth) {
   hello.set_protocol_min(kProtocol + 1);
   hello.set_protocol_max(kProtocol + 2);
   EXPECT_THAT(CheckHello(hello).status(),
-              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("2 to 3")));
+              StatusIs(absl::StatusCode::kFailedPrecondition, HasSubstr("2 to 3, this coordinator (version ")));
 }
 
 TEST(HelloTest, MalformedIdentitiesAreRefused) {
