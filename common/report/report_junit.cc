@@ -12,10 +12,13 @@ namespace picket {
 namespace {
 
 constexpr int kAssertionsMost = 20;
-// Failures told in full; the others in a line each, so that a report of 100,000 stays below
-// the 30 MB that GitLab takes.
+// Failures told in full; the others in a line each.
 constexpr size_t kFullMost = 2'000;
 constexpr size_t kShortMessageBytes = 100;
+// GitLab takes 30 MB. What is told of failures shrinks with what is left of this for each case
+// to come, down to its bare line: its name and what else each must have.
+constexpr size_t kReportBytes = 28'000'000;
+constexpr size_t kBareLineBytes = 120;
 constexpr size_t kMessageBytes = 1'000;
 constexpr size_t kDetailBytes = 4'000;
 
@@ -32,6 +35,7 @@ class JunitReport : public Report {
   void Begin(const ReportHeader& header) override {
     const v1::Run& run = header.run;
     const v1::Ledger& l = run.ledger();
+    cases_left_ = l.planned();
     const std::string time = Seconds(static_cast<uint64_t>(std::max<int64_t>(
         0, absl::ToInt64Microseconds(ToTime(run.seal_time()) - ToTime(run.create_time())))));
     const std::string counts = absl::StrCat(
@@ -78,6 +82,8 @@ class JunitReport : public Report {
         break;
     }
     sink_->Write(text_);
+    written_ += text_.size();
+    if (cases_left_ > 0) --cases_left_;
   }
 
   void End() override { sink_->Write("</testsuite>\n</testsuites>\n"); }
@@ -130,10 +136,12 @@ class JunitReport : public Report {
     const std::string message = attempt != nullptr && !attempt->message().empty()
                                     ? attempt->message()
                                     : MessageOf(execution.end());
-    const bool full = ++told_ <= kFullMost;
-    absl::StrAppend(
-        &text_, "><", element, Attribute("type", reason.empty() ? end : reason),
-        Attribute("message", CutToBytes(message, full ? kMessageBytes : kShortMessageBytes)), ">");
+    const bool full =
+        ++told_ <= kFullMost && (text_.size() + kBareLineBytes) * cases_left_ < Left();
+    absl::StrAppend(&text_, "><", element, Attribute("type", reason.empty() ? end : reason),
+                    full ? Attribute("message", CutToBytes(message, kMessageBytes))
+                         : ShortMessage(message),
+                    ">");
     absl::StrAppend(&text_, end, reason.empty() ? "" : ": ", reason);
     if (!execution.blocking()) text_ += ", not blocking";
     if (execution.blame() != v1::Blame::none) {
@@ -149,6 +157,19 @@ class JunitReport : public Report {
                       EscapeXml(CutToBytes(detail.value, kDetailBytes)));
     }
     absl::StrAppend(&text_, "</", element, "></testcase>\n");
+  }
+
+  // Bytes that may still be written.
+  size_t Left() const { return kReportBytes - std::min(written_, kReportBytes); }
+
+  // As much of the message as this case's share allows; escaped, a byte may become six.
+  std::string ShortMessage(const std::string& message) const {
+    const size_t share = Left() / std::max<size_t>(1, cases_left_);
+    for (size_t bytes = kShortMessageBytes; bytes >= 20; bytes -= 10) {
+      std::string attribute = Attribute("message", CutToBytes(message, bytes));
+      if (text_.size() + kBareLineBytes + attribute.size() <= share) return attribute;
+    }
+    return "";
   }
 
   static std::string MessageOf(v1::End::Value end) {
@@ -170,6 +191,8 @@ class JunitReport : public Report {
   CaseNames names_;
   std::string text_;
   size_t told_ = 0;  // failures and errors
+  size_t written_ = 0;
+  size_t cases_left_ = 0;  // with the one in hand
   std::vector<std::pair<std::string, std::string>> labels_;
 };
 

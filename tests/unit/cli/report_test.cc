@@ -48,7 +48,8 @@ std::string Written(ReportFormat format, const testing_support::FakeCoordinator&
 }
 
 // A run of `count` executions that all failed, streamed through one report.
-CountingSink Large(ReportFormat format, uint32_t count) {
+CountingSink Large(ReportFormat format, uint32_t count, const std::string& message = "",
+                   const std::string& test = "test ") {
   testing_support::FakeCoordinator c = CannedRun();
   c.run.mutable_ledger()->set_planned(count);
   c.run.mutable_ledger()->set_failed(count);
@@ -57,9 +58,16 @@ CountingSink Large(ReportFormat format, uint32_t count) {
   report->Begin({c.run, c.locations});
   v1::Execution e = c.executions[2];
   e.clear_row();
+  if (!message.empty()) {
+    for (v1::Attempt& attempt : *e.mutable_attempts()) {
+      attempt.set_message(message);
+      attempt.mutable_evidence()->set_curl(message);
+      for (v1::Assertion& a : *attempt.mutable_assertions()) a.set_actual(message);
+    }
+  }
   for (uint32_t i = 0; i < count; ++i) {
     e.set_execution(i);
-    e.set_test(absl::StrCat("test ", i));
+    e.set_test(absl::StrCat(test, i));
     e.set_test_id(absl::StrCat("test-", i));
     report->Add(e);
   }
@@ -118,6 +126,10 @@ TEST(ReportTest, JunitStaysFarBelowGitlabsLimitOfObjects) {
 
 TEST(ReportTest, JunitOfAHundredThousandFailuresIsTakenByGitlab) {
   EXPECT_LT(Large(ReportFormat::kJunit, 100'000).bytes, 30'000'000u);
+  // Also if each has much to say, in characters that XML writes as six.
+  const std::string quotes(5'000, '"');
+  EXPECT_LT(Large(ReportFormat::kJunit, 100'000, quotes, std::string(60, 't')).bytes, 30'000'000u);
+  EXPECT_LT(Large(ReportFormat::kJunit, 2'000, quotes).bytes, 30'000'000u);
 }
 
 TEST(ReportTest, JunitTellsTheFirstFailuresInFullAndTheOthersInALine) {
