@@ -6,9 +6,11 @@ import hmac
 import json
 import threading
 import time
+import unittest
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from fleet import BIN, FleetCase, free_port, main, wait_until
+from postgres import Postgres, find_server
 
 OLD = b"an old secret of 32 bytes length"
 NEW = b"the new secret, of 32 bytes long"
@@ -91,12 +93,13 @@ class WebhookTest(FleetCase):
         self.suite = self.fleet.write("shop.yaml", SUITE)
         self.target, _ = self.fleet.start_nginx()
 
-    def coordinator(self, *paths, address=None, name="coordinator", options=()):
+    def coordinator(self, *paths, address=None, name="coordinator", store=None, to=None, options=()):
+        """One that tells the receiver's `paths`, each by a target of that name (or all at path `to`)."""
         flags = []
         for path in paths:
-            flags += ["--webhook-url", f"{path}=http://{address or self.receiver.address}/{path}",
+            flags += ["--webhook-url", f"{path}=http://{address or self.receiver.address}/{to or path}",
                       "--webhook-secret-file", f"{path}={self.secrets}"]
-        return self.fleet.start_coordinator(None, "127.0.0.1:0", name, *flags, *options)
+        return self.fleet.start_coordinator(store, "127.0.0.1:0", name, *flags, *options)
 
     def seal(self, expect=0):
         result = self.fleet.run(self.suite, "-e", f"base=http://{self.target}", "--report-json", "run.json",
@@ -179,6 +182,42 @@ class WebhookTest(FleetCase):
         self.assertTrue(signed_by(post, NEW))
         wait_until(lambda: self.metric("picket_outbox_pending", "ok") == 0, "an empty outbox")
         self.assertEqual(len(self.receiver.to("/ok")), 1)
+
+    @unittest.skipUnless(find_server(), "no PostgreSQL server is installed (Debian: postgresql)")
+    def test_over_postgresql_another_coordinator_delivers_what_a_killed_one_owes(self):
+        postgres = Postgres()
+        self.addCleanup(postgres.close)
+        # Both serve one target; where the first has it, nobody ever answers.
+        victim = self.coordinator("never", name="victim", store=postgres.uri, options=("--webhook-timeout", "2s"))
+        self.fleet.start_agent()
+        run = self.seal()
+        first = wait_until(lambda: self.receiver.to("/never"), "the first try")[0]
+        self.assertEqual(first["id"], f"sealed_{run}")
+        # It holds the row, told nobody how the try went, and dies.
+        victim.kill()
+        heir = self.coordinator("never", name="heir", store=postgres.uri, to="ok")
+        post = wait_until(lambda: self.receiver.to("/ok"), "the webhook from the other coordinator", 60)[0]
+        self.assertEqual((post["id"], post["body"]), (first["id"], first["body"]))
+        self.assertTrue(signed_by(post, NEW))
+        self.assertEqual(self.fleet.http(f"/v1/runs/{run}", heir)[0], 200)
+        wait_until(lambda: self.metric("picket_outbox_pending", "never") == 0, "an empty outbox")
+        self.assertEqual(len(self.receiver.to("/ok")), 1)
+
+    @unittest.skipUnless(find_server(), "no PostgreSQL server is installed (Debian: postgresql)")
+    def test_over_postgresql_coordinators_share_the_work_and_one_may_be_killed(self):
+        postgres = Postgres()
+        self.addCleanup(postgres.close)
+        victim = self.coordinator("ok", name="victim", store=postgres.uri)
+        survivor = self.coordinator("ok", name="survivor", store=postgres.uri)
+        self.fleet.start_agent(coordinator=survivor.info["grpc"])
+        runs = {self.seal() for _ in range(5)}
+        victim.kill()
+        runs |= {self.seal() for _ in range(5)}
+        wait_until(lambda: self.metric("picket_outbox_pending", "ok") == 0, "an empty outbox", 60)
+        told = [post["id"] for post in self.receiver.to("/ok")]
+        # One that was posted and not yet settled when the coordinator died comes twice.
+        self.assertEqual(set(told), {f"sealed_{run}" for run in runs})
+        self.assertLessEqual(len(told), len(runs) + 4)
 
     def test_a_configuration_that_cannot_work_is_refused(self):
         def refused(why, *flags):
