@@ -20,14 +20,24 @@ namespace {
 
 // The wall clock drifts by far less from one turn to the next.
 constexpr int64_t kWallJumpNs = 100'000;
+// Between two readings of the clocks, unless the thread was interrupted there.
+constexpr int64_t kClocksApartNs = 20'000;
+constexpr int kClockReadings = 3;
 
 }  // namespace
 
 int64_t EventLoop::ReadClockNs() { return absl::ToInt64Nanoseconds(Clock::Real()->Monotonic()); }
 
 void EventLoop::ReadClocks() {
-  now_ns_ = ReadClockNs();
-  const int64_t offset_ns = absl::ToUnixNanos(Clock::Real()->TimeNow()) - now_ns_;
+  // Interrupted between the two, they would seem to have jumped apart: on a crowded machine,
+  // where the stamps of the wall clock are needed most.
+  int64_t wall_ns = 0;
+  for (int i = 0; i < kClockReadings; ++i) {
+    now_ns_ = ReadClockNs();
+    wall_ns = absl::ToUnixNanos(Clock::Real()->TimeNow());
+    if (ReadClockNs() - now_ns_ < kClocksApartNs) break;
+  }
+  const int64_t offset_ns = wall_ns - now_ns_;
   wall_steady_ = std::abs(offset_ns - wall_offset_ns_) < kWallJumpNs;
   wall_offset_ns_ = offset_ns;
 }

@@ -98,7 +98,8 @@ TEST_F(TransferTest, ALoopThatLooksLateStillKnowsWhenTheAnswerCame) {
     done.Wait();
     EXPECT_EQ(Name(result.reason), "none") << result.message;
     EXPECT_GE(result.loop_stall, absl::Milliseconds(49));
-    const int64_t most_us = (written_ns.load() - start_ns) / 1000 + 1;
+    // Between the two clocks, and in the sum of the phases, some microseconds are lost.
+    const int64_t most_us = (written_ns.load() - start_ns) / 1000 + 200;
     EXPECT_LE(result.times.first_byte, most_us) << "round " << round;
     EXPECT_LE(result.times.total, most_us) << "round " << round;
   }
