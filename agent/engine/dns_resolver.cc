@@ -2,9 +2,14 @@
 
 #include <arpa/nameser.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <utility>
 
@@ -12,6 +17,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "agent/engine/limits.h"
+#include "agent/engine/transfer_connect.h"
 
 namespace picket {
 namespace {
@@ -41,8 +47,15 @@ absl::Status InitAres() {
   return absl::InternalError(absl::StrCat("cannot start c-ares: ", ares_strerror(status)));
 }
 
-DnsAnswer AnswerOf(int status, absl::string_view data, bool v6) {
+// `socket_error` is why no socket could be had to ask with, if so.
+DnsAnswer AnswerOf(int status, absl::string_view data, bool v6, int socket_error) {
   DnsAnswer answer;
+  if (socket_error != 0 && (status == ARES_ECONNREFUSED || status == ARES_ETIMEOUT)) {
+    answer.reason = Reason::agent_resources;
+    answer.problem = absl::StrCat("the agent has no socket to ask with (", strerror(socket_error),
+                                  ")");
+    return answer;
+  }
   switch (status) {
     case ARES_SUCCESS:
       return ParseDnsAnswer(data, v6);
@@ -111,6 +124,7 @@ std::string FailureText(const std::string& name, v1::HttpCheck::IpVersion family
 
 // Owned by c-ares until it is answered; a cancelled lookup leaves it behind.
 struct DnsResolver::Query {
+  DnsResolver* resolver;
   LookupImpl* lookup;  // null once cancelled
   bool v6;
 };
@@ -158,8 +172,8 @@ class DnsResolver::LookupImpl : public DnsLookup {
     bool destroyed = false;
     destroyed_ = &destroyed;
     const bool both = family_ != v1::HttpCheck::IPV4 && family_ != v1::HttpCheck::IPV6;
-    if (both || family_ == v1::HttpCheck::IPV6) queries_[0] = new Query{this, true};
-    if (both || family_ == v1::HttpCheck::IPV4) queries_[1] = new Query{this, false};
+    if (both || family_ == v1::HttpCheck::IPV6) queries_[0] = new Query{resolver_, this, true};
+    if (both || family_ == v1::HttpCheck::IPV4) queries_[1] = new Query{resolver_, this, false};
     // An answer may come within ares_search (a name that cannot be, no server).
     for (int i = 0; i < 2 && !destroyed; ++i) {
       if (queries_[i] == nullptr) continue;
@@ -211,8 +225,7 @@ absl::StatusOr<std::unique_ptr<DnsResolver>> DnsResolver::Create(
   options.lookups = lookups;
   options.sock_state_cb = OnSocketState;
   options.sock_state_cb_data = resolver.get();
-  int given = ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_SOCK_RCVBUF;
-  options.socket_receive_buffer_size = kReceiveBufferBytes;
+  int given = ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
   if (!servers.empty() || !SetsTimeout("/etc/resolv.conf")) {
     // c-ares would wait 5 s for a lost packet: longer than many a check may take.
     options.timeout = kFirstTimeoutMs;
@@ -223,6 +236,18 @@ absl::StatusOr<std::unique_ptr<DnsResolver>> DnsResolver::Create(
   if (status != ARES_SUCCESS) {
     return absl::InternalError(absl::StrCat("cannot start DNS: ", ares_strerror(status)));
   }
+  // With one of them given c-ares needs all.
+  static const ares_socket_functions functions{
+      .asocket = MakeSocket,
+      .aclose = [](ares_socket_t fd, void*) { return close(fd); },
+      .aconnect = [](ares_socket_t fd, const sockaddr* to, ares_socklen_t length,
+                     void*) { return connect(fd, to, length); },
+      .arecvfrom = [](ares_socket_t fd, void* data, size_t size, int flags, sockaddr* from,
+                      ares_socklen_t* length,
+                      void*) { return recvfrom(fd, data, size, flags, from, length); },
+      .asendv = [](ares_socket_t fd, const iovec* parts, int count,
+                   void*) { return writev(fd, parts, count); }};
+  ares_set_socket_functions(resolver->channel_, &functions, resolver.get());
   if (!servers.empty()) {
     resolver->search_ = false;
     status = ares_set_servers_ports_csv(resolver->channel_, absl::StrJoin(servers, ",").c_str());
@@ -272,7 +297,17 @@ void DnsResolver::OnAnswer(void* query, int status, int timeouts, unsigned char*
   if (owned->lookup == nullptr) return;
   const absl::string_view message(reinterpret_cast<const char*>(data),
                                   data == nullptr ? 0 : static_cast<size_t>(length));
-  owned->lookup->Take(owned.get(), AnswerOf(status, message, owned->v6));
+  owned->lookup->Take(owned.get(), AnswerOf(status, message, owned->v6, owned->resolver->socket_error_));
+}
+
+// As c-ares would make it, but that it is told why there is none: c-ares takes that for a
+// server that refuses.
+ares_socket_t DnsResolver::MakeSocket(int family, int type, int protocol, void* self) {
+  const int fd = socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+  static_cast<DnsResolver*>(self)->socket_error_ = fd < 0 && IsOwnResourceError(errno) ? errno : 0;
+  if (fd < 0) return ARES_SOCKET_BAD;
+  setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kReceiveBufferBytes, sizeof(kReceiveBufferBytes));
+  return fd;
 }
 
 void DnsResolver::OnSocketState(void* self, ares_socket_t fd, int readable, int writable) {

@@ -68,6 +68,7 @@ class DnsResolver : private FdHandler {
 
   DnsResolver(EventLoop* loop, std::string hosts_file)
       : loop_(loop), hosts_(std::move(hosts_file)) {}
+  static ares_socket_t MakeSocket(int family, int type, int protocol, void* self);
   static void OnSocketState(void* self, ares_socket_t fd, int readable, int writable);
   static void OnAnswer(void* query, int status, int timeouts, unsigned char* data, int length);
   void OnReady(int fd, uint32_t events) override;
@@ -76,6 +77,7 @@ class DnsResolver : private FdHandler {
   EventLoop* const loop_;
   HostsFile hosts_;
   ares_channel channel_ = nullptr;
+  int socket_error_ = 0;  // why the last socket could not be made, if the agent's own fault
   bool search_ = true;
   LoopTimers::Id timer_ = 0;
 };

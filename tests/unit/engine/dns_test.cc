@@ -1,6 +1,7 @@
 // Names to addresses, by the transfer's own eyes: reasons, families, the hosts file,
 // and names that need no packet.
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -164,6 +165,21 @@ TEST_F(DnsTest, AServerThatIsNotThereIsAServerFailureOrSilence) {
   const TransferResult result = runner.Run(To("ok.test", absl::Milliseconds(500)));
   EXPECT_THAT(Name(result.reason), testing::AnyOf("dns_server_failure", "dns_timeout"));
   EXPECT_LE(runner.took(), absl::Milliseconds(600));
+}
+
+TEST_F(DnsTest, NoFileLeftToAskWithIsOurFault) {
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  rlimit none = before;
+  none.rlim_cur = 3;
+  setrlimit(RLIMIT_NOFILE, &none);
+  const TransferResult result = runner_.Run(To("ok.test"));
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(Name(result.reason), "agent_resources") << result.message;
+  EXPECT_TRUE(result.inconclusive);
+  EXPECT_THAT(result.message, testing::HasSubstr("no socket"));
+  EXPECT_EQ(Name(runner_.Run(To("ok.test")).reason), "none");
+  EXPECT_EQ(Name(runner_.Run(To("refused.test")).reason), "dns_server_failure");
 }
 
 TEST_F(DnsTest, ManyNamesAtOnceAreAllAnswered) {
