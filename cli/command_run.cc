@@ -219,6 +219,10 @@ int CancelInterrupted(Environment& env, RunClient& client, const v1::CreateRunRe
   return code;
 }
 
+// The estimate counts the checks alone. Of a short run what the fleet and the store do beside
+// them is the larger part.
+constexpr absl::Duration kEstimateLeast = absl::Milliseconds(100);
+
 // "6 agents, about 4m10s; the 3m deadline needs 9".
 std::string EstimateText(const v1::PlanEstimate& estimate, absl::Duration deadline) {
   std::string text = Plural(estimate.agents(), "agent");
@@ -226,9 +230,14 @@ std::string EstimateText(const v1::PlanEstimate& estimate, absl::Duration deadli
     return absl::StrCat(text, "; how long it takes is not known before it has run once");
   }
   const absl::Duration expected = absl::Milliseconds(estimate.expected_ms());
-  absl::StrAppend(&text, ", about ",
-                  expected < absl::Seconds(10) ? MicrosText(uint64_t{estimate.expected_ms()} * 1000)
-                                               : DurationText(absl::Trunc(expected, absl::Seconds(1))));
+  if (expected < kEstimateLeast) {
+    absl::StrAppend(&text, ", less than ", DurationText(kEstimateLeast), " of checks");
+  } else {
+    absl::StrAppend(&text, ", about ",
+                    expected < absl::Seconds(10)
+                        ? MicrosText(uint64_t{estimate.expected_ms()} * 1000)
+                        : DurationText(absl::Trunc(expected, absl::Seconds(1))));
+  }
   if (estimate.agents_needed() > estimate.agents()) {
     absl::StrAppend(&text, "; the ", DurationText(deadline), " deadline needs ",
                     estimate.agents_needed());

@@ -211,10 +211,16 @@ TEST_F(CommandsTest, TheEstimateComesWithThePlan) {
   estimate.set_agents_needed(9);
   EXPECT_EQ(world_.Run({"run", Suite(), "--deadline", "3m", "--expect-agents", "6"}), 1);
   EXPECT_THAT(world_.out(), HasSubstr("\n6 agents, about 4m10s; the 3m deadline needs 9\n"));
+  // No precision that it does not have.
+  world_.coordinator().estimate.set_expected_ms(1);
+  EXPECT_EQ(world_.Run({"run", Suite(), "--dry-run", "--deadline", "3m"}), 0);
+  EXPECT_THAT(world_.out(),
+              HasSubstr("\n6 agents, less than 100ms of checks; the 3m deadline needs 9\n"));
+  world_.coordinator().estimate.set_expected_ms(250'000);
   EXPECT_EQ(world_.coordinator().created.at(0).spec().expect_agents(), 6u);
   EXPECT_EQ(world_.Run({"run", Suite(), "--deadline", "3m", "--dry-run"}), 0);
   EXPECT_THAT(world_.out(), HasSubstr("\n6 agents, about 4m10s; the 3m deadline needs 9\n"));
-  EXPECT_EQ(world_.coordinator().estimated.size(), 1u);
+  EXPECT_EQ(world_.coordinator().estimated.size(), 2u);
   EXPECT_EQ(world_.coordinator().created.size(), 1u);
 }
 
