@@ -81,6 +81,10 @@ class CtrfReport : public Report {
                     "],\"type\":\"synthetic\"");
     if (execution.flaky()) text_ += ",\"flaky\":true";
     if (IsBad(execution.end())) Trouble(execution, attempt);
+    if (execution.end() == v1::End::SKIPPED) {
+      absl::StrAppend(&text_, ",\"message\":",
+                      QuoteJson(CutToBytes(SkipText(execution), kDetailBytes)));
+    }
     if (execution.attempts_size() > 1) Attempts(execution);
     absl::StrAppend(&text_, ",\"extra\":{\"execution\":", execution.execution(),
                     ",\"test_id\":", QuoteJson(execution.test_id()),

@@ -15,6 +15,7 @@ namespace {
 constexpr uint32_t kCellsMost = 20'000;    // executions drawn one by one; beyond, counts
 constexpr size_t kQuietTestsMost = 5'000;  // of counted tests that passed everywhere
 constexpr size_t kFailuresMost = 200;
+constexpr size_t kSkipBytes = 200;  // of a reason in a cell
 constexpr size_t kOpenMost = 3;  // of them shown unfolded
 
 // One page without script: the sections are written as they become known. Failures are
@@ -154,6 +155,10 @@ class HtmlReport : public Report {
     if (shown) absl::StrAppend(&cell, "<a href=#e", execution.execution(), ">");
     absl::StrAppend(&cell, HtmlWord(execution.end()), Marks(execution));
     if (shown) cell += "</a>";
+    if (!execution.skip_reason().empty()) {
+      absl::StrAppend(&cell, " <small>", EscapeHtml(CutToBytes(execution.skip_reason(), kSkipBytes)),
+                      "</small>");
+    }
     if (attempt != nullptr) {
       absl::StrAppend(&cell, " <small>", MicrosText(attempt->duration_us()), "</small>",
                       HtmlWaterfall(attempt->measurement()));

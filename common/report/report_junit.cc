@@ -125,7 +125,7 @@ class JunitReport : public Report {
     const bool cancelled = execution.end() == v1::End::CANCELLED;
     absl::StrAppend(&text_, "><skipped",
                     Attribute("message", cancelled ? "cancelled: the run was ended early"
-                                                   : "skipped by the suite"),
+                                                   : CutToBytes(SkipText(execution), kMessageBytes)),
                     "/></testcase>\n");
   }
 

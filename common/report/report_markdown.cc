@@ -76,6 +76,10 @@ class MarkdownReport : public Report {
       learning_.Add(absl::StrCat(Value(ExecutionTitle(execution, several_)), ": ",
                                  Value(LearningText(execution))));
     }
+    if (execution.end() == v1::End::SKIPPED) {
+      skipped_.Add(absl::StrCat(Value(ExecutionTitle(execution, several_)), ": ",
+                                Value(SkipText(execution))));
+    }
     if (!IsBad(execution.end())) return;
     ++failures_;
     if (failures_ > kFailuresMost) return;
@@ -106,6 +110,7 @@ class MarkdownReport : public Report {
       Put(absl::StrCat("\nand ", failures_ - shown_, " more; the JSON report has them all\n"));
     }
     Put("Flaky", flaky_);
+    Put("Skipped", skipped_);
     Put("Learning: too little history for a latency gate, so neither passed nor failed by it",
         learning_);
   }
@@ -138,7 +143,7 @@ class MarkdownReport : public Report {
   TextSink* sink_;
   bool several_ = false;
   size_t written_ = 0, failures_ = 0, shown_ = 0;
-  Lines flaky_, learning_;
+  Lines flaky_, learning_, skipped_;
 };
 
 }  // namespace

@@ -82,6 +82,7 @@ void FillReportExecution(const v1::Execution& execution, v1::ReportExecution& ou
   out.set_blocking(execution.blocking());
   out.set_blame(execution.blame());
   out.set_learning(execution.learning());
+  if (!execution.skip_reason().empty()) out.set_skip_reason(execution.skip_reason());
   out.set_late(execution.late_attempts_size() > 0);
 }
 

@@ -26,7 +26,7 @@ class TapReport : public Report {
     std::string name = names_.Of(execution);
     if (several_) name = absl::StrCat(execution.suite(), ": ", name);
     text_ = absl::StrCat(ok ? "ok " : "not ok ", execution.execution() + 1, " - ", EscapeTap(name),
-                         execution.end() == v1::End::SKIPPED ? " # SKIP by the suite" : "", "\n");
+                         SkipMark(execution), "\n");
     if (!ok) {
       text_ += "  ---\n";
       Field("end", v1::End::Value_Name(execution.end()));
@@ -55,6 +55,11 @@ class TapReport : public Report {
   void End() override { sink_->Write(absl::StrCat("# ", EscapeTerminal(VerdictLine(run_)), "\n")); }
 
  private:
+  static std::string SkipMark(const v1::Execution& execution) {
+    if (execution.end() != v1::End::SKIPPED) return "";
+    return absl::StrCat(" # SKIP ", EscapeTap(CutToBytes(SkipText(execution), kDetailBytes)));
+  }
+
   void Field(absl::string_view name, absl::string_view value) {
     absl::StrAppend(&text_, "  ", name, ": ", QuoteJson(CutToBytes(value, kDetailBytes)), "\n");
   }

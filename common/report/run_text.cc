@@ -81,6 +81,10 @@ std::string LearningText(const v1::Execution& execution) {
   return "a latency gate lacks history";
 }
 
+std::string SkipText(const v1::Execution& execution) {
+  return execution.skip_reason().empty() ? "skipped by the suite" : execution.skip_reason();
+}
+
 int AttemptCount(const v1::Execution& execution) {
   int count = 0;
   for (const v1::Attempt& attempt : execution.attempts()) count += attempt.probe() ? 0 : 1;

@@ -35,6 +35,8 @@ const v1::Attempt* DecidingAttempt(const v1::Execution& execution);
 
 // What its regression gates still wait for; empty without Execution::learning.
 std::string LearningText(const v1::Execution& execution);
+// Why it was skipped: what the suite says, or that it does.
+std::string SkipText(const v1::Execution& execution);
 // How many attempts there were, probes aside.
 int AttemptCount(const v1::Execution& execution);
 

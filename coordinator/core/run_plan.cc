@@ -113,6 +113,11 @@ v1::Execution DescribeExecution(const RunPlan& plan, uint32_t execution, EndByte
   described.set_learning(IsLearning(end));
   described.set_blocking(shape.blocking);
   *described.mutable_policy() = shape.policy;
+  if (described.end() == v1::End::SKIPPED) {
+    v1::Test planned;
+    PICKET_CHECK(planned.ParseFromString(test.serialised));
+    described.set_skip_reason(planned.skip());
+  }
   return described;
 }
 

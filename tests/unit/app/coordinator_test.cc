@@ -103,6 +103,11 @@ TEST_F(CoordinatorTest, ARunOfSkippedTestsIsSealedInconclusiveAtOnce) {
   EXPECT_EQ(created.run().state(), v1::Run::SEALED);
   EXPECT_EQ(created.run().verdict(), v1::Verdict::INCONCLUSIVE);
   EXPECT_EQ(created.run().ledger().skipped(), 1u);
+  v1::ListExecutionsRequest request;
+  request.set_run_id(created.run().run_id());
+  ASSERT_OK_AND_ASSIGN(const v1::ListExecutionsResponse listed, List(request));
+  ASSERT_EQ(listed.executions_size(), 1);
+  EXPECT_EQ(listed.executions(0).skip_reason(), "not today");
 }
 
 TEST_F(CoordinatorTest, CancelSealsWithTheRestCancelled) {

@@ -98,6 +98,7 @@ FakeCoordinator Filled() {
   probe.set_probe(true);
   c.executions = {passed, flaky, Failed(), unclear, hostile};
   c.executions.push_back(Planned(5, "later", "later", "us-east", v1::End::SKIPPED));
+  c.executions.back().set_skip_reason("frozen until the fair is over | #7 <b>");
   c.executions.push_back(Planned(6, "late", "late", "us-east", v1::End::CANCELLED));
   c.executions.push_back(Planned(7, "late", "late-2", "us-east", v1::End::EXPIRED));
   c.executions.push_back(Planned(8, "late", "late-3", "us-east", v1::End::UNASSIGNED));

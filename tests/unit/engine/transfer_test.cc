@@ -1,7 +1,6 @@
 // A transfer between well-behaved parties: what goes out, what is measured, and which
 // connections are shared.
 
-#include <sys/resource.h>
 
 #include <atomic>
 #include <functional>
@@ -277,19 +276,6 @@ TEST_F(TransferTest, ANetworkWithoutARouteIsUnreachable) {
   // The kernel refuses TCP to a multicast address by itself: no packet leaves.
   const TransferResult result = runner_.Run(Get("http://224.0.0.1/", absl::Seconds(2)));
   EXPECT_EQ(Name(result.reason), "connect_unreachable") << result.message;
-}
-
-TEST_F(TransferTest, OutOfFilesIsOurFault) {
-  rlimit before{};
-  getrlimit(RLIMIT_NOFILE, &before);
-  rlimit none = before;
-  none.rlim_cur = 3;
-  setrlimit(RLIMIT_NOFILE, &none);
-  const TransferResult result = runner_.Run(To("/ok"));
-  setrlimit(RLIMIT_NOFILE, &before);
-  EXPECT_EQ(Name(result.reason), "agent_resources");
-  EXPECT_TRUE(result.inconclusive);
-  EXPECT_EQ(Name(runner_.Run(To("/ok")).reason), "none");
 }
 
 TEST_F(TransferTest, PhasesAreTheServersOwn) {
