@@ -19,6 +19,7 @@
 #include "common/base/log.h"
 #include "common/base/mutex.h"
 #include "common/base/random.h"
+#include "common/base/scheduling.h"
 #include "common/base/status_macros.h"
 #include "common/base/version.h"
 #include "common/config/flags.h"
@@ -264,6 +265,7 @@ int Main(int argc, char** argv) {
     return kExitUsage;
   }
   SetLogJson(flags.log_format == "json");
+  GiveWay();  // but for the loops, which measure
   const absl::StatusOr<int> code = Serve(flags);
   if (code.ok()) return *code;
   fprintf(stderr, "picket-agent: %s\n", std::string(code.status().message()).c_str());

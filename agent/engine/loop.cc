@@ -14,6 +14,7 @@
 #include "agent/engine/limits.h"
 #include "common/base/check.h"
 #include "common/base/clock.h"
+#include "common/base/scheduling.h"
 
 namespace picket {
 namespace {
@@ -73,7 +74,10 @@ void EventLoop::Start(absl::AnyInvocable<void()> before, absl::AnyInvocable<void
   before_ = std::move(before);
   after_turn_ = std::move(after_turn);
   busy_ = std::move(busy);
-  thread_ = std::thread([this] { Run(); });
+  thread_ = std::thread([this] {
+    GoFirst();
+    Run();
+  });
   pthread_setname_np(thread_.native_handle(), "picket-loop");
 }
 

@@ -5,6 +5,7 @@ import os
 import signal
 import unittest
 from collections import Counter
+from pathlib import Path
 
 from fleet import BIN, FleetCase, main, wait_until
 
@@ -48,6 +49,15 @@ class AgentTest(FleetCase):
 
     def agents(self):
         return {a["instance"]: a for a in json.loads(self.fleet.http("/v1/agents")[1])["agents"]}
+
+    def test_the_loops_alone_interrupt_others(self):
+        agent = self.fleet.start_agent("default", "one", "--loops", "2")
+        policies = {}
+        for task in Path(f"/proc/{agent.pid}/task").iterdir():
+            name = (task / "comm").read_text().strip()
+            policies.setdefault(name, set()).add(os.sched_getscheduler(int(task.name)))
+        self.assertEqual(policies.pop("picket-loop"), {os.SCHED_OTHER}, policies)
+        self.assertEqual(set().union(*policies.values()), {os.SCHED_BATCH}, policies)
 
     def test_sigterm_in_mid_run_repeats_nothing(self):
         leaver = self.fleet.start_agent("default", "leaver", "--capacity", "4")
