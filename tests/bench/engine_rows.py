@@ -4,6 +4,7 @@ import json
 import os
 import re
 import ssl
+import statistics
 import subprocess
 import urllib.request
 
@@ -39,23 +40,30 @@ def engine_fresh(fleet):
     veth = Veth()
     try:
         _, url = start_target(fleet, veth.prefix(), veth.address)
-        seconds = 5 if measure.quick else 20
-        ours, _ = engine(url, seconds)
-        out = subprocess.run(pinned(0, "ab", "-q", "-c64", f"-t{seconds}", "-n100000000", url),
-                             capture_output=True, text=True).stdout
-        ab = float(re.search(r"Requests per second:\s+([\d.]+)", out).group(1))
-        yield figure("engine-fresh", ours, "checks/s", f"ab -c64 {ab:.0f}/s", ours / ab, ">= 0.60 x ab", ours / ab >= 0.60)
-
         port = free_port()
         config = fleet.write("blackbox.yml", "modules: { http: { prober: http, timeout: 5s, http: { preferred_ip_protocol: ip4, fail_if_body_not_matches_regexp: [up] } } }\n")
         fleet.start("blackbox", pinned(0, "prometheus-blackbox-exporter", f"--config.file={config}",
                                        f"--web.listen-address=127.0.0.1:{port}", "--log.level=error"))
         probe = f"http://127.0.0.1:{port}/probe?module=http&target={url}"
         wait_until(lambda: http_get(probe), "blackbox_exporter", 10)
-        out = subprocess.run(pinned(1, "wrk", "-t1", "-c64", f"-d{max(5, seconds // 2)}s", probe), capture_output=True, text=True).stdout
-        probes = float(re.search(r"Requests/sec:\s+([\d.]+)", out).group(1))
-        yield figure("engine-fresh-blackbox", ours, "checks/s", f"blackbox_exporter {probes:.0f}/s", ours / probes,
-                     ">= 5 x", ours / probes >= 5)
+        assert b"probe_success 1" in urllib.request.urlopen(probe).read()
+
+        def per_second(name, *command):
+            out = subprocess.run(pinned(*command), capture_output=True, text=True).stdout
+            return float(re.search(name + r":\s+([\d.]+)", out).group(1))
+
+        # In turns: the machine is not as fast in one minute as in the next.
+        seconds, rounds = (3, 1) if measure.quick else (5, 5)
+        ours, ab, probes = [], [], []
+        for _ in range(rounds):
+            ours.append(engine(url, seconds)[0])
+            ab.append(per_second("Requests per second", 0, "ab", "-q", "-c64", f"-t{seconds}", "-n100000000", url))
+            probes.append(per_second("Requests/sec", 1, "wrk", "-t1", "-c64", f"-d{seconds}s", probe))
+        figure_of, by_ab, by_probe = (statistics.median(x) for x in (
+            ours, [a / b for a, b in zip(ours, ab)], [a / b for a, b in zip(ours, probes)]))
+        yield figure("engine-fresh", figure_of, "checks/s", f"ab -c64 {statistics.median(ab):.0f}/s", by_ab, ">= 0.60 x ab", by_ab >= 0.60)
+        yield figure("engine-fresh-blackbox", figure_of, "checks/s", f"blackbox_exporter {statistics.median(probes):.0f}/s", by_probe,
+                     ">= 5 x", by_probe >= 5)
     finally:
         veth.close()
 
