@@ -1,7 +1,6 @@
 // Names to addresses, by the transfer's own eyes: reasons, families, the hosts file,
 // and names that need no packet.
 
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -171,13 +170,7 @@ TEST_F(DnsTest, NoFileLeftToAskWithIsOurFault) {
 #if defined(__SANITIZE_ADDRESS__)
   GTEST_SKIP() << "the sanitizer for undefined behaviour needs files of its own";
 #endif
-  rlimit before{};
-  getrlimit(RLIMIT_NOFILE, &before);
-  rlimit none = before;
-  none.rlim_cur = 3;
-  setrlimit(RLIMIT_NOFILE, &none);
-  const TransferResult result = runner_.Run(To("ok.test"));
-  setrlimit(RLIMIT_NOFILE, &before);
+  const TransferResult result = runner_.RunWithoutFiles(To("ok.test"));
   EXPECT_EQ(Name(result.reason), "agent_resources") << result.message;
   EXPECT_TRUE(result.inconclusive);
   EXPECT_THAT(result.message, testing::HasSubstr("no socket"));

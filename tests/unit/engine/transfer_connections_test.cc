@@ -2,7 +2,6 @@
 
 #include <netinet/in.h>
 #include <poll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -68,13 +67,7 @@ TEST_F(TransferConnectionsTest, OutOfFilesIsOurFault) {
 #if defined(__SANITIZE_ADDRESS__)
   GTEST_SKIP() << "the sanitizer for undefined behaviour needs files of its own";
 #endif
-  rlimit before{};
-  getrlimit(RLIMIT_NOFILE, &before);
-  rlimit none = before;
-  none.rlim_cur = 3;
-  setrlimit(RLIMIT_NOFILE, &none);
-  const TransferResult result = runner_.Run(To("/ok"));
-  setrlimit(RLIMIT_NOFILE, &before);
+  const TransferResult result = runner_.RunWithoutFiles(To("/ok"));
   EXPECT_EQ(Name(result.reason), "agent_resources");
   EXPECT_TRUE(result.inconclusive);
   EXPECT_EQ(Name(runner_.Run(To("/ok")).reason), "none");

@@ -7,6 +7,8 @@
 #ifndef TESTS_UNIT_ENGINE_TRANSFER_TEST_UTIL_H_
 #define TESTS_UNIT_ENGINE_TRANSFER_TEST_UTIL_H_
 
+#include <sys/resource.h>
+
 #include <memory>
 #include <string>
 #include <utility>
@@ -115,6 +117,18 @@ class TransferRunner {
     });
     done.Wait();
     return results;
+  }
+
+  // As Run, in a process that may open no file more.
+  TransferResult RunWithoutFiles(TransferRequest request) {
+    rlimit before{};
+    PICKET_CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    rlimit none = before;
+    none.rlim_cur = 3;
+    PICKET_CHECK(setrlimit(RLIMIT_NOFILE, &none) == 0);
+    TransferResult result = Run(std::move(request));
+    PICKET_CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    return result;
   }
 
   // From posting the last one to its result.
