@@ -12,6 +12,7 @@
 
 #include "agent/engine/limits.h"
 #include "tests/unit/engine/test_builder.h"
+#include "tests/unit/engine/transfer_test_util.h"
 
 namespace picket {
 namespace {
@@ -51,13 +52,17 @@ TEST(WorkerPoolTest, ALookOnTheLoopEndsWithItsTime) {
 }
 
 TEST(WorkerPoolTest, WhatTookTooLongOnTheLoopIsJudgedByTheWorker) {
+  Signal go;  // until then the worker is busy
   WorkerPool workers(1, 10);
+  ASSERT_TRUE(workers.Submit([&] { go.Wait(); }));
   SlowClock slow(DefaultEngineLimits().inline_time * 2);
   Bench bench(Always(Respond(200, "xy")));
   bench.services.workers = &workers;
   bench.services.clock = &slow;
   bench.Start(MakeTest(kTwoLooks));
   bench.loop.Run();
+  EXPECT_FALSE(bench.ended.has_value());
+  go.Raise();
   while (!bench.ended.has_value()) bench.loop.WaitForPost();
   ASSERT_TRUE(bench.ended.has_value());
   EXPECT_EQ(bench.ended->outcome(), v1::Outcome::PASSED);
