@@ -1,5 +1,7 @@
 #include "agent/engine/transfer_connect.h"
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -84,8 +86,13 @@ bool IsOwnResourceError(int error) {
          error == EADDRNOTAVAIL || error == ENOSPC;
 }
 
-Connector::Connector(EventLoop* loop, uint16_t port, Done done)
-    : loop_(loop), port_(port), done_(std::move(done)) {}
+void AcknowledgeAtOnce(int fd) {
+  const int yes = 1;
+  setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &yes, sizeof(yes));
+}
+
+Connector::Connector(EventLoop* loop, uint16_t port, bool speaks_at_once, Done done)
+    : loop_(loop), port_(port), speaks_at_once_(speaks_at_once), done_(std::move(done)) {}
 
 Connector::~Connector() {
   loop_->CancelTimer(stagger_);
@@ -122,6 +129,10 @@ void Connector::TryNext() {
       continue;
     }
     StampArrivals(fd);
+    if (speaks_at_once_) {
+      const int no = 0;
+      setsockopt(fd, IPPROTO_TCP, TCP_QUICKACK, &no, sizeof(no));
+    }
     sockaddr_storage to;
     const socklen_t length = FillSockaddr(address, port_, &to);
     // Called once only: libcurl calls connect() again on the socket, which answers 0
@@ -135,7 +146,7 @@ void Connector::TryNext() {
     trying_.push_back({fd, address});
     pollfd ready{fd, POLLOUT, 0};
     if (poll(&ready, 1, 0) == 1) {  // always so on loopback
-      Settle(trying_.size() - 1);
+      Settle(trying_.size() - 1, ready.revents != POLLOUT);
       if (done_called_ || trying_.empty()) continue;
       break;
     }
@@ -167,18 +178,18 @@ void Connector::ArmStagger() {
 void Connector::OnReady(int fd, uint32_t events) {
   for (size_t i = 0; i < trying_.size(); ++i) {
     if (trying_[i].fd != fd) continue;
-    Settle(i);
+    Settle(i, events != EPOLLOUT);
     if (!done_called_ && trying_.empty()) TryNext();
     return;
   }
 }
 
-void Connector::Settle(size_t index) {
+void Connector::Settle(size_t index, bool broken) {
   const Try attempt = trying_[index];
   trying_.erase(trying_.begin() + static_cast<ptrdiff_t>(index));
   int error = 0;
   socklen_t length = sizeof(error);
-  getsockopt(attempt.fd, SOL_SOCKET, SO_ERROR, &error, &length);
+  if (broken) getsockopt(attempt.fd, SOL_SOCKET, SO_ERROR, &error, &length);
   if (error == 0) {
     Win(attempt.fd, attempt.address);
     return;

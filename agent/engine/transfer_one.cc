@@ -94,6 +94,7 @@ void Transfer::OnDebug(curl_infotype type, const char* data, size_t size) {
       result_.request_head.append(data, size);
       head_sent_ = absl::EndsWith(result_.request_head, "\r\n\r\n");
       send_end_ns_ = EventLoop::ReadClockNs();
+      if (std::exchange(acknowledges_late_, false)) AcknowledgeAtOnce(fd_);
       first_byte_ns_ = 0;
       if (connect_start_ns_ != 0 && connect_end_ns_ == 0) {
         connect_end_ns_ = tls_ != nullptr && tls_->start_ns() > connect_start_ns_ ? tls_->start_ns()

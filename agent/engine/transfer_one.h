@@ -133,6 +133,7 @@ class Transfer : private CurlUser {
   bool claimed_ = false;                  // it was open already
   int handed_fd_ = -1;                    // connected by us, not yet taken by libcurl
   int fd_ = -1;                           // what libcurl uses
+  bool acknowledges_late_ = false;        // until the request's head is sent
   bool refused_again_ = false;            // libcurl wanted to send the request a second time
   IpAddress address_;
   uint16_t port_ = 0;

@@ -230,8 +230,10 @@ void Transfer::OnAddresses(DnsUpdate update) {
     if (request_.reuse && TakePooled(update.addresses)) return;
     stage_ = Stage::kConnecting;
     connect_start_ns_ = EventLoop::ReadClockNs();
+    acknowledges_late_ = !target_.https && !proxied_;
     connector_ = std::make_unique<Connector>(
-        context_->loop, port_, [this](ConnectOutcome outcome) { OnConnected(std::move(outcome)); });
+        context_->loop, port_, acknowledges_late_,
+        [this](ConnectOutcome outcome) { OnConnected(std::move(outcome)); });
   }
   if (!update.addresses.empty()) connector_->Add(Interleave(update.addresses));
   if (update.final) connector_->NoMore();
