@@ -56,10 +56,75 @@ size_t Utf8Length(absl::string_view s, size_t i) {
   return length == 1 || IsValidUtf8(s.substr(i, length)) ? length : 0;
 }
 
+// Bytes at the start of `text` that are "%XX" for `byte`; 0 if it does not begin so.
+size_t PercentForm(absl::string_view text, unsigned char byte) {
+  if (text.size() < 3 || text[0] != '%' || !absl::ascii_isxdigit(text[1]) ||
+      !absl::ascii_isxdigit(text[2])) {
+    return 0;
+  }
+  const std::string decoded = absl::HexStringToBytes(text.substr(1, 2));
+  return static_cast<unsigned char>(decoded[0]) == byte ? 3 : 0;
+}
+
+// As PercentForm, for what JSON may write for an ASCII character.
+size_t JsonForm(absl::string_view text, char c) {
+  if (text.size() < 2 || text[0] != '\\') return 0;
+  if (text[1] != 'u') {
+    static constexpr absl::string_view kNamed = "bfnrt", kMeant = "\b\f\n\r\t";
+    const size_t at = kNamed.find(text[1]);
+    if (at != absl::string_view::npos) return kMeant[at] == c ? 2 : 0;
+    return text[1] == c && absl::StrContains("\"\\/'", absl::string_view(&c, 1)) ? 2 : 0;
+  }
+  if (text.size() < 6 || text.substr(2, 2) != "00") return 0;
+  return PercentForm(absl::StrCat("%", text.substr(4, 2)), c) == 0 ? 0 : 6;
+}
+
+// As PercentForm, for what HTML may write for an ASCII character.
+size_t HtmlForm(absl::string_view text, char c) {
+  if (text.empty() || text[0] != '&') return 0;
+  const int code = static_cast<unsigned char>(c);
+  const std::string forms[] = {
+      absl::StrCat("&#", code, ";"), absl::StrCat("&#0", code, ";"),
+      absl::StrCat("&#x", absl::Hex(code), ";"), c == '&' ? "&amp;" : "",
+      c == '<' ? "&lt;" : "", c == '>' ? "&gt;" : "", c == '"' ? "&quot;" : "",
+      c == '\'' ? "&apos;" : ""};
+  for (const std::string& form : forms) {
+    if (!form.empty() && absl::StartsWithIgnoreCase(text, form)) return form.size();
+  }
+  return 0;
+}
+
+// Bytes at the start of `text` that spell `value`, each of its bytes plain or escaped as the
+// writer saw fit; 0 if it does not begin so.
+size_t SpeltLength(absl::string_view text, absl::string_view value) {
+  size_t at = 0;
+  for (size_t i = 0; i < value.size(); ++i) {
+    const char c = value[i];
+    const absl::string_view rest = text.substr(at);
+    const size_t character = Utf8Length(value, i);
+    if (character > 1 && absl::StartsWith(rest, "\\u")) {
+      const std::string form = JsonInner(value.substr(i, character), true);
+      if (!absl::StartsWithIgnoreCase(rest, form)) return 0;
+      at += form.size();
+      i += character - 1;
+      continue;
+    }
+    size_t used = PercentForm(rest, static_cast<unsigned char>(c));
+    if (used == 0 && absl::ascii_isascii(c)) used = JsonForm(rest, c);
+    if (used == 0 && absl::ascii_isascii(c)) used = HtmlForm(rest, c);
+    if (used == 0 && !rest.empty() && (rest[0] == c || (c == ' ' && rest[0] == '+'))) used = 1;
+    if (used == 0) return 0;
+    at += used;
+  }
+  return at;
+}
+
 }  // namespace
 
 void Masker::AddSecret(absl::string_view value) {
   if (value.empty()) return;
+  if (std::find(secrets_.begin(), secrets_.end(), value) != secrets_.end()) return;
+  secrets_.emplace_back(value);
   std::vector<std::string> forms = {std::string(value)};
   for (size_t before = 0; before < 3; ++before) {
     const std::string core = Base64Core(value, before);
@@ -84,31 +149,38 @@ void Masker::AddSecret(absl::string_view value) {
                    [](const std::string& a, const std::string& b) { return a.size() > b.size(); });
 }
 
+size_t Masker::FormLength(absl::string_view text) const {
+  size_t longest = 0;
+  for (const std::string& needle : needles_) {
+    if (!absl::StartsWith(text, needle)) continue;
+    longest = needle.size();  // the longest is first
+    break;
+  }
+  for (const std::string& secret : secrets_) {
+    longest = std::max(longest, SpeltLength(text, secret));
+  }
+  return longest;
+}
+
 std::string Masker::Mask(absl::string_view text, size_t bytes_enough) const {
   if (needles_.empty()) return std::string(text.substr(0, bytes_enough));
   std::string out;
   // One pass, so that what a mask puts in is never looked at again.
   std::array<bool, 256> starts{};
   for (const std::string& needle : needles_) starts[static_cast<unsigned char>(needle[0])] = true;
+  for (const char escape : {'%', '\\', '&'}) starts[static_cast<unsigned char>(escape)] = true;
   size_t copied = 0;
   for (size_t i = 0; i < text.size();) {
-    const std::string* found = nullptr;
-    if (starts[static_cast<unsigned char>(text[i])]) {
-      for (const std::string& needle : needles_) {
-        if (absl::StartsWith(text.substr(i), needle)) {
-          found = &needle;
-          break;
-        }
-      }
-    }
-    if (found == nullptr) {
+    const size_t found =
+        starts[static_cast<unsigned char>(text[i])] ? FormLength(text.substr(i)) : 0;
+    if (found == 0) {
       ++i;
       if (out.size() + (i - copied) < bytes_enough) continue;
       absl::StrAppend(&out, text.substr(copied, i - copied));
       return out;
     }
     absl::StrAppend(&out, text.substr(copied, i - copied), kMask);
-    i += found->size();
+    i += found;
     copied = i;
     if (out.size() >= bytes_enough) return out;
   }

@@ -2,7 +2,8 @@
 //
 // Keeps secrets out of everything that leaves the engine. Masked forms of a value: as it
 // is, base64 (also within a longer text, at any alignment, and the URL alphabet),
-// percent-encoded (both cases of hexadecimal digits, and '+' for a blank), JSON-escaped.
+// percent-encoded (both cases of hexadecimal digits, and '+' for a blank), JSON-escaped,
+// HTML-escaped. Writers differ in which characters they escape; any choice is recognised.
 //
 // Thread rule: thread-compatible; const calls may run together.
 
@@ -31,6 +32,10 @@ class Masker {
   std::string Mask(absl::string_view text, size_t bytes_enough = SIZE_MAX) const;
 
  private:
+  // Bytes at the start of `text` that are a form of a secret; 0 if it does not begin so.
+  size_t FormLength(absl::string_view text) const;
+
+  std::vector<std::string> secrets_;
   std::vector<std::string> needles_;  // longest first
 };
 

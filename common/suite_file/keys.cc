@@ -79,7 +79,8 @@ const ObjectSpec kPartSpec{"multipart", "a part", kPartKeys, "text file"};
 const Type kPart{.kind = K::kObject, .expected = "a map", .brief = "", .object = &kPartSpec};
 const Type kParts = ListOf(&kPart, "a list of parts", "list of [parts](#multipart)");
 const Key kBodyKeys[] = {
-    {"text", &kText, "Sent as it is, rendered. No Content-Type unless `headers` sets one."},
+    {"text", &kText,
+     "Sent as it is, rendered, as text/plain in UTF-8 unless `headers` sets another Content-Type."},
     {"json", &kJson, "Sent as JSON, with Content-Type application/json."},
     {"form", &kFields, "Sent as application/x-www-form-urlencoded."},
     {"multipart", &kParts, "Sent as multipart/form-data (RFC 7578)."},

@@ -26,6 +26,35 @@ TEST(MaskerTest, HidesEveryFormOfASecret) {
   EXPECT_EQ(masker.Mask("p@ss \\\"w/rd\\\" \\u00e9+1"), "***");
 }
 
+// What a server echoes is escaped as its own library sees fit, not as ours would.
+TEST(MaskerTest, HidesASecretWhateverItsWriterEscaped) {
+  Masker masker;
+  masker.AddSecret("Abc/Xyz+Q&<k 9'\"\xC3\xA9");
+  const char* const texts[] = {
+      "Abc/Xyz+Q\\u0026\\u003ck 9'\\\"\xC3\xA9",  // JSON that is safe within HTML
+      "Abc\\u002FXyz\\u002BQ\\u0026\\u003Ck\\u00209\\u0027\\u0022\\u00E9",
+      "Abc/Xyz+Q%26%3Ck%209'%22%C3%A9",  // within a path
+      "Abc%2FXyz%2bQ%26%3ck+9%27\"\xC3\xA9",
+      "Abc/Xyz+Q&amp;&lt;k 9&#39;&quot;\xC3\xA9",
+      "Abc&#x2F;Xyz&#x2b;Q&amp;&lt;k 9&#039;&#34;\xC3\xA9",
+      "%41bc/Xyz+Q&<k 9'\"\xC3\xA9",
+  };
+  for (const char* text : texts) {
+    EXPECT_EQ(masker.Mask(absl::StrCat("<", text, ">")), "<***>") << text;
+  }
+  for (const char* other : {"Abc/Xyz+Q&amp;&lt;k 9&#39;", "% %4 \\ \\u \\u00 & &#"}) {
+    EXPECT_EQ(masker.Mask(other), other);
+  }
+}
+
+TEST(MaskerTest, HidesASecretThatLooksEscaped) {
+  for (const char* secret : {"a%25b", "\\\\x", "a\\u0026b", "&amp;x", "\\u00e9"}) {
+    Masker masker;
+    masker.AddSecret(secret);
+    EXPECT_EQ(masker.Mask(absl::StrCat("<", secret, ">")), "<***>") << secret;
+  }
+}
+
 TEST(MaskerTest, HidesASecretWithinBase64AtAnyAlignment) {
   const std::string secret = "correct-horse";
   Masker masker;

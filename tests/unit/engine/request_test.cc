@@ -322,6 +322,61 @@ TEST(EvidenceTest, ShowsRequestResponseAndALineThatRepeatsIt) {
   EXPECT_EQ(evidence.variables(0).value(), "me");
 }
 
+// The line printed for one step of protobuf text, which answers 500.
+std::string CurlOf(absl::string_view step, TransferResult result = Respond(500, "oops")) {
+  Bench bench(Always(std::move(result)));
+  return bench.Run(absl::StrCat("steps { http { ", step, " } ", kIs200, " }")).evidence().curl();
+}
+
+TEST(CurlLineTest, SendsTheUrlAsItIs) {
+  // Brackets would be a range to curl, and dots would be taken out of the path.
+  EXPECT_THAT(CurlOf(R"(url: "http://a/p?ids[0]=1")"), HasSubstr(" -g "));
+  EXPECT_THAT(CurlOf(R"(url: "http://a/b/../c")"), HasSubstr(" --path-as-is "));
+  EXPECT_THAT(CurlOf(R"(url: "http://a/p?q=1")"), Not(HasSubstr(" -g ")));
+}
+
+TEST(CurlLineTest, SpeaksHttp2AtOnceWithoutTls) {
+  EXPECT_THAT(CurlOf(R"(url: "http://a/" http_version: HTTP_2)"),
+              HasSubstr(" --http2-prior-knowledge "));
+  EXPECT_THAT(CurlOf(R"(url: "https://a/" http_version: HTTP_2)"), HasSubstr(" --http2 "));
+}
+
+TEST(CurlLineTest, KeepsTheFieldsOfASignedRequestThatCurlDoesNotMake) {
+  const std::string line = CurlOf(
+      R"(url: "https://a/" headers { name: "X-Amz-Target" value: "DynamoDB.ListTables" }
+         auth { aws_sigv4 { access_key_id: "AK" secret_access_key: "SK" session_token: "ST"
+                            region: "eu" service: "dynamodb" } })");
+  EXPECT_THAT(line, HasSubstr("-H 'X-Amz-Target: DynamoDB.ListTables'"));
+  EXPECT_THAT(line, HasSubstr("-H 'X-Amz-Security-Token: ***'"));
+  EXPECT_THAT(line, Not(HasSubstr("-H 'X-Amz-Date")));
+  EXPECT_THAT(line, Not(HasSubstr("-H 'Authorization")));
+}
+
+TEST(CurlLineTest, AsksForTheNameThatTheTestAsksFor) {
+  TransferResult result = Respond(500, "oops");
+  result.address = "10.1.2.3";
+  const std::string line = CurlOf(
+      R"(url: "https://shop.example:8443/p" tls { server_name: "other.example" })", result);
+  EXPECT_THAT(line, HasSubstr(" --resolve 'other.example:8443:10.1.2.3' "));
+  EXPECT_THAT(line, HasSubstr(" -H 'Host: shop.example:8443' "));
+  EXPECT_THAT(line, testing::EndsWith(" 'https://other.example:8443/p'"));
+}
+
+TEST(CurlLineTest, LowersWhatOpenSslAllowsForOldTls) {
+  EXPECT_THAT(CurlOf(R"(url: "https://a/" tls { min_version: "1.0" })"),
+              HasSubstr(" --tlsv1.0 --ciphers 'DEFAULT:@SECLEVEL=0' "));
+}
+
+TEST(CurlLineTest, TellsNoPasswordOfAProxy) {
+  const std::string line = CurlOf(R"(url: "http://a/" proxy: "http://user:pa55@10.0.0.1:80")");
+  EXPECT_THAT(line, HasSubstr(" -x 'http://***@10.0.0.1:80' "));
+}
+
+TEST(CurlLineTest, ControlsBeyondAsciiReachTheServer) {
+  EXPECT_THAT(CurlOf("url: \"http://a/\" body { text: \"p\\302\\205q\" }"),
+              HasSubstr(R"( --data-raw $'p\xc2\x85q' )"));
+}
+
 TEST(EvidenceTest, IsBoundedWhateverTheServerSends) {
   TransferResult result = Respond(500, std::string(1 << 20, '\xff'));
   for (int i = 0; i < 500; ++i) result.headers.emplace_back("X", std::string(4000, 'h'));
