@@ -42,6 +42,15 @@ bool Has(const HeaderList& headers, absl::string_view name) {
   });
 }
 
+bool IsOfFamily(const IpAddress& address, v1::HttpCheck::IpVersion wanted) {
+  return !(wanted == v1::HttpCheck::IPV4 && address.v6) &&
+         !(wanted == v1::HttpCheck::IPV6 && !address.v6);
+}
+
+std::string NotOfFamily(const IpAddress& address) {
+  return absl::StrCat("is not an IPv", address.v6 ? "4" : "6", " address, as ip_version wants.");
+}
+
 }  // namespace
 
 Transfer::Transfer(TransferContext* context, uint64_t id, PartitionMap* session,
@@ -188,15 +197,18 @@ void Transfer::Resolve() {
            absl::StrCat("resolve maps ", name, " to something that is not an address."));
       return;
     }
+    if (!IsOfFamily(*address, family)) {
+      Fail(Reason::dns_no_address, absl::StrCat("resolve maps ", name, " to ", mapped->second,
+                                                ", which ", NotOfFamily(*address)));
+      return;
+    }
     update.addresses.push_back(*address);
     OnAddresses(std::move(update));
     return;
   }
   if (const auto literal = ParseIp(name)) {
-    if ((family == v1::HttpCheck::IPV4 && literal->v6) ||
-        (family == v1::HttpCheck::IPV6 && !literal->v6)) {
-      Fail(Reason::dns_no_address, absl::StrCat(name, " is not an IPv", literal->v6 ? "4" : "6",
-                                                " address, as ip_version wants."));
+    if (!IsOfFamily(*literal, family)) {
+      Fail(Reason::dns_no_address, absl::StrCat(name, " ", NotOfFamily(*literal)));
       return;
     }
     update.addresses.push_back(*literal);

@@ -137,6 +137,20 @@ TEST_F(DnsTest, ALiteralOfTheOtherFamilyIsNoAddress) {
   EXPECT_EQ(Name(runner_.Run(request).reason), "dns_no_address");
 }
 
+TEST_F(DnsTest, ResolveToTheOtherFamilyIsNoAddress) {
+  TransferRequest request = To("missing.test");
+  request.resolve["missing.test"] = "127.0.0.1";
+  request.ip_version = v1::HttpCheck::IPV6;
+  const TransferResult result = runner_.Run(request);
+  EXPECT_EQ(Name(result.reason), "dns_no_address");
+  EXPECT_EQ(result.message,
+            "resolve maps missing.test to 127.0.0.1, which is not an IPv6 address, as ip_version "
+            "wants.");
+  EXPECT_THAT(dns_.questions(), IsEmpty());
+  request.ip_version = v1::HttpCheck::IPV4;
+  EXPECT_EQ(Name(runner_.Run(request).reason), "none");
+}
+
 TEST_F(DnsTest, ResolveOverridesDns) {
   TransferRequest request = To("missing.test");
   request.resolve["missing.test"] = "127.0.0.1";
