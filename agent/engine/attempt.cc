@@ -212,11 +212,13 @@ bool Attempt::TransferFailed(const TransferResult& result) {
 }
 
 bool Attempt::Follow(TransferResult& result) {
-  const std::optional<std::string> location = JoinedHeader(result.headers, "location");
   const v1::HttpCheck& http = *step().http;
   RedirectQuestion question;
   question.status = result.status;
-  question.location = location.has_value() ? absl::string_view(*location) : "";
+  for (const auto& [name, value] : result.headers) {
+    if (!absl::EqualsIgnoreCase(name, "location") || value == question.location) continue;
+    (question.location.empty() ? question.location : question.other_location) = value;
+  }
   question.from = request_->url;
   question.method = request_->method;
   question.has_body = request_->body.has_value();

@@ -24,6 +24,12 @@ RedirectAnswer AnswerRedirect(const RedirectQuestion& q) {
     return Refuse(v1::FailureReason::redirect_invalid,
                   absl::StrCat(host, " answered ", q.status, " without a Location"));
   }
+  if (!q.other_location.empty()) {
+    return Refuse(v1::FailureReason::redirect_invalid,
+                  absl::StrCat(host, " answered ", q.status,
+                               " with two Locations: ", q.location.substr(0, 100), " and ",
+                               q.other_location.substr(0, 100)));
+  }
   if (q.followed >= q.most) {
     return Refuse(v1::FailureReason::too_many_redirects,
                   absl::StrCat(host, " redirects once more after ", q.followed,

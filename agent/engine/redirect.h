@@ -20,7 +20,8 @@ bool IsRedirect(int status);
 
 struct RedirectQuestion {
   int status = 0;
-  absl::string_view location;  // empty = the field is missing
+  absl::string_view location;        // empty = the field is missing
+  absl::string_view other_location;  // a second one that differs; empty = there is none
   Url from;
   absl::string_view method;
   bool has_body = false;

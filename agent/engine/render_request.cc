@@ -30,6 +30,12 @@ bool HasHeader(const RenderedRequest& request, absl::string_view name) {
   return false;
 }
 
+// Whose requests say so if they have no body (RFC 9110, section 8.6); some servers answer
+// 411 to those that do not.
+bool ExpectsBody(absl::string_view method) {
+  return method == "POST" || method == "PUT" || method == "PATCH";
+}
+
 void AddDefault(RenderedRequest& request, absl::string_view name, absl::string_view value) {
   if (HasHeader(request, name)) return;
   request.headers.push_back({std::string(name), std::string(value), false});
@@ -363,6 +369,10 @@ TransferRequest MakeTransfer(const CompiledStep& step, const RenderedRequest& re
     for (auto& field : added) out.headers.push_back(std::move(field));
   }
   out.body = request.body;
+  if (!request.body.has_value() && ExpectsBody(request.method) &&
+      !HasHeader(request, "Content-Length") && !HasHeader(request, "Transfer-Encoding")) {
+    out.headers.emplace_back("Content-Length", "0");
+  }
   const v1::HttpCheck& http = *step.http;
   out.http_version = http.http_version() == v1::HttpCheck::HTTP_VERSION_UNSPECIFIED
                          ? v1::HttpCheck::AUTO

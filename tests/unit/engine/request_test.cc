@@ -140,6 +140,25 @@ TEST(RequestTest, VarsAreEvaluatedOnceAndBuiltInsAtEachUse) {
   EXPECT_EQ(again.loop.sent[0].url, bench.loop.sent[0].url);
 }
 
+TEST(RequestTest, ThatMightHaveABodySaysThatItHasNone) {
+  Bench bench([](const TransferRequest&) { return Respond(200, ""); });
+  bench.Run(R"(
+    steps { http { method: "POST" url: "http://a/" } }
+    steps { http { method: "PUT" url: "http://a/" } }
+    steps { http { method: "PATCH" url: "http://a/" headers { name: "transfer-encoding" value: "chunked" } } }
+    steps { http { method: "POST" url: "http://a/" headers { name: "content-length" value: "5" } } }
+    steps { http { method: "POST" url: "http://a/" body { text: "" } } }
+    steps { http { method: "DELETE" url: "http://a/" } }
+    steps { http { method: "GET" url: "http://a/" } })");
+  const auto& sent = bench.loop.sent;
+  ASSERT_EQ(sent.size(), 7u);
+  EXPECT_EQ(HeaderOf(sent[0], "content-length"), "0");
+  EXPECT_EQ(HeaderOf(sent[1], "content-length"), "0");
+  EXPECT_EQ(HeaderOf(sent[2], "content-length"), "(none)");
+  EXPECT_EQ(HeaderOf(sent[3], "content-length"), "5");
+  for (size_t i = 4; i < 7; ++i) EXPECT_EQ(HeaderOf(sent[i], "content-length"), "(none)") << i;
+}
+
 // --- redirects and cookies ----------------------------------------------------------
 
 FakeLoop::Script RedirectTo(const std::string& location, int status = 302) {
@@ -205,6 +224,22 @@ TEST(RedirectsTest, ALoopEndsAtTheLimit) {
       bench.Run("steps { http { url: 'http://a/start' max_redirects: 3 } }");
   EXPECT_EQ(attempt.reason(), v1::FailureReason::too_many_redirects);
   EXPECT_EQ(bench.loop.sent.size(), 4u);
+}
+
+TEST(RedirectsTest, TwoPlacesAtOnceAreNotFollowed) {
+  const auto to = [](const std::string& first, const std::string& second) {
+    return [first, second](const TransferRequest& request) {
+      if (!absl::EndsWith(request.url, "/start")) return Respond(200, "there");
+      return Respond(302, "", {{"Location", first}, {"location", second}});
+    };
+  };
+  Bench bench(to("/one", "/two"));
+  const v1::Attempt attempt = bench.Run("steps { http { url: 'http://a/start' } }");
+  EXPECT_EQ(attempt.reason(), v1::FailureReason::redirect_invalid);
+  EXPECT_EQ(attempt.message(), "a answered 302 with two Locations: /one and /two");
+  EXPECT_EQ(bench.loop.sent.size(), 1u);
+  Bench same(to("/end", "/end"));
+  EXPECT_EQ(same.Run("steps { http { url: 'http://a/start' } }").reason(), v1::FailureReason::none);
 }
 
 TEST(RedirectsTest, AreLeftAloneWhenNotWanted) {
@@ -355,8 +390,8 @@ TEST(CurlLineTest, KeepsTheFieldsOfASignedRequestThatCurlDoesNotMake) {
 TEST(CurlLineTest, AsksForTheNameThatTheTestAsksFor) {
   TransferResult result = Respond(500, "oops");
   result.address = "10.1.2.3";
-  const std::string line = CurlOf(
-      R"(url: "https://shop.example:8443/p" tls { server_name: "other.example" })", result);
+  const std::string line =
+      CurlOf(R"(url: "https://shop.example:8443/p" tls { server_name: "other.example" })", result);
   EXPECT_THAT(line, HasSubstr(" --resolve 'other.example:8443:10.1.2.3' "));
   EXPECT_THAT(line, HasSubstr(" -H 'Host: shop.example:8443' "));
   EXPECT_THAT(line, testing::EndsWith(" 'https://other.example:8443/p'"));
