@@ -6,6 +6,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "agent/engine/transfer_one.h"
 
 namespace picket {
@@ -28,6 +29,7 @@ bool TlsBrokeOff(absl::string_view error) {
 }
 
 std::string Because(absl::string_view error) {
+  absl::ConsumeSuffix(&error, ".");
   return error.empty() ? "" : absl::StrCat(": ", absl::CHexEscape(error.substr(0, 200)));
 }
 
@@ -147,7 +149,7 @@ void Transfer::JudgeComplete() {
 }
 
 void Transfer::JudgeError(CURLcode code) {
-  const absl::string_view error(handle_->error);
+  absl::string_view error(handle_->error);
   const auto set = [this](Reason::Value reason, std::string message, bool inconclusive = false) {
     result_.reason = reason;
     result_.message = std::move(message);
@@ -184,6 +186,8 @@ void Transfer::JudgeError(CURLcode code) {
                    code == CURLE_COULDNT_RESOLVE_PROXY ||
                    (handshaking && (tls_ == nullptr || !tls_->started())) ||
                    (proxy_.socks && result_.request_head.empty() && !target_.https))) {
+    // It was connected; libcurl's own words name a place that stands for the connection.
+    if (code == CURLE_COULDNT_CONNECT) error = "it closed the connection at once";
     set(Reason::proxy_error,
         absl::StrCat("The proxy ", proxy_.host, ":", proxy_.port, " did not connect to ",
                      target_.host, ":", target_.port, Because(error), "."));

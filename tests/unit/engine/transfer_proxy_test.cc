@@ -162,6 +162,16 @@ TEST_F(TransferProxyTest, AProxyThatTalksNonsenseIsAProxyError) {
   EXPECT_EQ(Name(runner_.Run(Secure(Socks(*proxy))).reason), "proxy_error");
 }
 
+TEST_F(TransferProxyTest, WhatLibcurlSaysOfItEndsInOneStop) {
+  auto nonsense = Proxy([](ScriptedConnection& c, const std::string&) {
+    c.ReadBytes(3);
+    c.Write("nonsense\r\n\r\n");
+  });
+  const TransferResult said = runner_.Run(Plain(Socks(*nonsense)));
+  EXPECT_EQ(Name(said.reason), "proxy_error");
+  EXPECT_THAT(said.message, testing::Not(testing::EndsWith(".."))) << said.message;
+}
+
 TEST_F(TransferProxyTest, OtherKindsOfProxyAreRefused) {
   for (const char* proxy :
        {"https://127.0.0.1:1", "socks5://127.0.0.1:1", "127.0.0.1:1", "http://"}) {
