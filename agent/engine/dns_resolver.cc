@@ -27,6 +27,9 @@ using Reason = v1::FailureReason;
 constexpr int kReceiveBufferBytes = 1 << 20;  // answers to a burst of questions
 constexpr int kFirstTimeoutMs = 1000;         // doubled with each try
 constexpr int kTries = 4;
+constexpr size_t kHeaderBytes = 12;
+constexpr unsigned char kTruncated = 0x02;  // in the third byte
+constexpr unsigned char kFormatError = 1;   // low half of the fourth
 
 // Whether resolv.conf(5) says how long to wait.
 bool SetsTimeout(const std::string& path) {
@@ -81,6 +84,12 @@ DnsAnswer AnswerOf(int status, absl::string_view data, bool v6, int socket_error
       answer.problem = ares_strerror(status);
   }
   return answer;
+}
+
+// Did the answer not fit a datagram?
+bool IsTruncated(absl::string_view message) {
+  return message.size() >= kHeaderBytes &&
+         (static_cast<unsigned char>(message[2]) & kTruncated) != 0;
 }
 
 // Of the reasons of both families, the one that says most about the name.
@@ -146,7 +155,22 @@ class DnsResolver::LookupImpl : public DnsLookup {
       if (query != nullptr) query->lookup = nullptr;
     }
     resolver_->loop_->CancelTimer(delay_);
+    for (auto& channel : by_tcp_) {
+      if (channel != nullptr) resolver_->done_.push_back(std::move(channel));
+    }
     if (destroyed_ != nullptr) *destroyed_ = true;
+  }
+
+  // False if that cannot be. May destroy this.
+  bool AskByTcp(bool v6) {
+    const size_t i = v6 ? 0 : 1;
+    by_tcp_[i] = resolver_->MakeForTcp();
+    DnsResolver* const channel = by_tcp_[i].get();
+    if (channel == nullptr) return false;
+    queries_[i] = new Query{channel, this, v6};
+    channel->Send(name_, queries_[i]);
+    channel->ArmTimer();
+    return true;
   }
 
   void Take(Query* query, DnsAnswer answer) {
@@ -169,6 +193,8 @@ class DnsResolver::LookupImpl : public DnsLookup {
 
  private:
   void Ask() {
+    resolver_->tcp_channels_ -= resolver_->done_.size();
+    resolver_->done_.clear();
     bool destroyed = false;
     destroyed_ = &destroyed;
     const bool both = family_ != v1::HttpCheck::IPV4 && family_ != v1::HttpCheck::IPV6;
@@ -176,13 +202,7 @@ class DnsResolver::LookupImpl : public DnsLookup {
     if (both || family_ == v1::HttpCheck::IPV4) queries_[1] = new Query{resolver_, this, false};
     // An answer may come within ares_search (a name that cannot be, no server).
     for (int i = 0; i < 2 && !destroyed; ++i) {
-      if (queries_[i] == nullptr) continue;
-      const int type = queries_[i]->v6 ? ns_t_aaaa : ns_t_a;
-      if (resolver_->search_) {
-        ares_search(resolver_->channel_, name_.c_str(), ns_c_in, type, OnAnswer, queries_[i]);
-      } else {
-        ares_query(resolver_->channel_, name_.c_str(), ns_c_in, type, OnAnswer, queries_[i]);
-      }
+      if (queries_[i] != nullptr) resolver_->Send(name_, queries_[i]);
     }
     if (destroyed) return;
     destroyed_ = nullptr;
@@ -209,6 +229,7 @@ class DnsResolver::LookupImpl : public DnsLookup {
   const v1::HttpCheck::IpVersion family_;
   const std::shared_ptr<absl::AnyInvocable<void(DnsUpdate)>> update_;
   std::array<Query*, 2> queries_{};  // AAAA, A; null = not asked or answered
+  std::array<std::unique_ptr<DnsResolver>, 2> by_tcp_;
   std::vector<IpAddress> held_;
   DnsAnswer failure_;
   bool told_ = false;
@@ -218,6 +239,11 @@ class DnsResolver::LookupImpl : public DnsLookup {
 
 absl::StatusOr<std::unique_ptr<DnsResolver>> DnsResolver::Create(
     EventLoop* loop, const std::vector<std::string>& servers, std::string hosts_file) {
+  return Make(loop, servers, std::move(hosts_file), false);
+}
+
+absl::StatusOr<std::unique_ptr<DnsResolver>> DnsResolver::Make(
+    EventLoop* loop, const std::vector<std::string>& servers, std::string hosts_file, bool tcp) {
   if (absl::Status status = InitAres(); !status.ok()) return status;
   auto resolver = std::unique_ptr<DnsResolver>(new DnsResolver(loop, std::move(hosts_file)));
   ares_options options{};
@@ -225,7 +251,10 @@ absl::StatusOr<std::unique_ptr<DnsResolver>> DnsResolver::Create(
   options.lookups = lookups;
   options.sock_state_cb = OnSocketState;
   options.sock_state_cb_data = resolver.get();
-  int given = ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
+  options.flags = tcp ? ARES_FLAG_USEVC : ARES_FLAG_IGNTC;
+  int given = ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB | ARES_OPT_FLAGS;
+  resolver->tcp_ = tcp;
+  resolver->servers_ = servers;
   if (!servers.empty() || !SetsTimeout("/etc/resolv.conf")) {
     // c-ares would wait 5 s for a lost packet: longer than many a check may take.
     options.timeout = kFirstTimeoutMs;
@@ -242,9 +271,7 @@ absl::StatusOr<std::unique_ptr<DnsResolver>> DnsResolver::Create(
       .aclose = [](ares_socket_t fd, void*) { return close(fd); },
       .aconnect = [](ares_socket_t fd, const sockaddr* to, ares_socklen_t length,
                      void*) { return connect(fd, to, length); },
-      .arecvfrom = [](ares_socket_t fd, void* data, size_t size, int flags, sockaddr* from,
-                      ares_socklen_t* length,
-                      void*) { return recvfrom(fd, data, size, flags, from, length); },
+      .arecvfrom = Receive,
       .asendv = [](ares_socket_t fd, const iovec* parts, int count,
                    void*) { return writev(fd, parts, count); }};
   ares_set_socket_functions(resolver->channel_, &functions, resolver.get());
@@ -294,10 +321,19 @@ std::unique_ptr<DnsLookup> DnsResolver::Lookup(const std::string& name,
 
 void DnsResolver::OnAnswer(void* query, int status, int timeouts, unsigned char* data, int length) {
   std::unique_ptr<Query> owned(static_cast<Query*>(query));
-  if (owned->lookup == nullptr) return;
+  LookupImpl* const lookup = owned->lookup;
+  if (lookup == nullptr) return;
   const absl::string_view message(reinterpret_cast<const char*>(data),
                                   data == nullptr ? 0 : static_cast<size_t>(length));
-  owned->lookup->Take(owned.get(), AnswerOf(status, message, owned->v6, owned->resolver->socket_error_));
+  DnsAnswer answer;
+  if (!owned->resolver->tcp_ && IsTruncated(message)) {
+    if (lookup->AskByTcp(owned->v6)) return;
+    answer.reason = Reason::agent_resources;
+    answer.problem = "the agent asks for too many names by TCP";
+  } else {
+    answer = AnswerOf(status, message, owned->v6, owned->resolver->socket_error_);
+  }
+  lookup->Take(owned.get(), std::move(answer));
 }
 
 // As c-ares would make it, but that it is told why there is none: c-ares takes that for a
@@ -308,6 +344,36 @@ ares_socket_t DnsResolver::MakeSocket(int family, int type, int protocol, void* 
   if (fd < 0) return ARES_SOCKET_BAD;
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &kReceiveBufferBytes, sizeof(kReceiveBufferBytes));
   return fd;
+}
+
+// A datagram that was cut is made an error that ends the search for a name, whatever it
+// holds: the question is then asked again by TCP. From a stream there is no `from`.
+ares_ssize_t DnsResolver::Receive(ares_socket_t fd, void* data, size_t size, int flags,
+                                  sockaddr* from, ares_socklen_t* length, void*) {
+  const ssize_t got = recvfrom(fd, data, size, flags, from, length);
+  auto* bytes = static_cast<unsigned char*>(data);
+  if (from != nullptr && got >= static_cast<ssize_t>(kHeaderBytes) &&
+      (bytes[2] & kTruncated) != 0) {
+    bytes[3] = static_cast<unsigned char>((bytes[3] & 0xf0) | kFormatError);
+  }
+  return got;
+}
+
+void DnsResolver::Send(const std::string& name, Query* query) {
+  const int type = query->v6 ? ns_t_aaaa : ns_t_a;
+  if (search_) {
+    ares_search(channel_, name.c_str(), ns_c_in, type, OnAnswer, query);
+  } else {
+    ares_query(channel_, name.c_str(), ns_c_in, type, OnAnswer, query);
+  }
+}
+
+std::unique_ptr<DnsResolver> DnsResolver::MakeForTcp() {
+  if (tcp_channels_ >= DefaultEngineLimits().dns_tcp_questions) return nullptr;
+  auto made = Make(loop_, servers_, "", true);
+  if (!made.ok()) return nullptr;
+  ++tcp_channels_;
+  return *std::move(made);
 }
 
 void DnsResolver::OnSocketState(void* self, ares_socket_t fd, int readable, int writable) {

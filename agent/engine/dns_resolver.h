@@ -11,6 +11,7 @@
 
 #include <ares.h>
 
+#include <cstddef>
 #include <memory>
 #include <string>
 #include <vector>
@@ -68,9 +69,18 @@ class DnsResolver : private FdHandler {
 
   DnsResolver(EventLoop* loop, std::string hosts_file)
       : loop_(loop), hosts_(std::move(hosts_file)) {}
+  static absl::StatusOr<std::unique_ptr<DnsResolver>> Make(EventLoop* loop,
+                                                           const std::vector<std::string>& servers,
+                                                           std::string hosts_file, bool tcp);
   static ares_socket_t MakeSocket(int family, int type, int protocol, void* self);
   static void OnSocketState(void* self, ares_socket_t fd, int readable, int writable);
   static void OnAnswer(void* query, int status, int timeouts, unsigned char* data, int length);
+  static ares_ssize_t Receive(ares_socket_t fd, void* data, size_t size, int flags,
+                              sockaddr* from, ares_socklen_t* length, void* self);
+  // Asks what `query` stands for; it may be answered, and its lookup gone, on return.
+  void Send(const std::string& name, Query* query);
+  // For one question whose answer did not fit a datagram. Null if there are too many.
+  std::unique_ptr<DnsResolver> MakeForTcp();
   void OnReady(int fd, uint32_t events) override;
   void ArmTimer();
 
@@ -79,6 +89,12 @@ class DnsResolver : private FdHandler {
   ares_channel channel_ = nullptr;
   int socket_error_ = 0;  // why the last socket could not be made, if the agent's own fault
   bool search_ = true;
+  // c-ares gives every question of a channel a new try when one connection of it breaks;
+  // so a question that needs TCP has a channel of its own.
+  bool tcp_ = false;
+  std::vector<std::string> servers_;
+  size_t tcp_channels_ = 0;  // made and not destroyed
+  std::vector<std::unique_ptr<DnsResolver>> done_;  // destroyed once no callback runs
   LoopTimers::Id timer_ = 0;
 };
 

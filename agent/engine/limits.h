@@ -80,6 +80,7 @@ struct EngineLimits {
   static constexpr size_t arrival_bytes = 16u << 10;  // looked at for the time they came
   size_t addresses = 16;                   // tried for one name and family
   size_t dns_aliases = 16;                 // CNAMEs followed
+  size_t dns_tcp_questions = 64;           // whose answers fit no datagram, at once on a loop
   size_t certificates = 10;                // of a server's chain
   size_t alternative_names = 100;          // told of one certificate
   size_t pem_bytes = 4u << 20;             // a CA bundle, certificate or key

@@ -1,16 +1,23 @@
 // Names to addresses, by the transfer's own eyes: reasons, families, the hosts file,
 // and names that need no packet.
 
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <fstream>
 #include <string>
+#include <thread>
 
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "agent/engine/dns_address.h"
 #include "agent/engine/dns_answer.h"
 #include "agent/engine/dns_hosts.h"
+#include "agent/engine/limits.h"
+#include "common/base/check.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/support/scripted_dns.h"
@@ -199,6 +206,64 @@ TEST_F(DnsTest, ManyNamesAtOnceAreAllAnswered) {
   for (size_t i = 0; i < results.size(); ++i) {
     EXPECT_EQ(Name(results[i].reason), i % 2 == 0 ? "none" : "dns_not_found") << results[i].message;
   }
+}
+
+// At the address of a DNS server: accepts by TCP, and closes.
+class ClosesAtOnce {
+ public:
+  explicit ClosesAtOnce(const std::string& address) : fd_(socket(AF_INET, SOCK_STREAM, 0)) {
+    sockaddr_in at{};
+    at.sin_family = AF_INET;
+    at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int port = 0;
+    PICKET_CHECK(absl::SimpleAtoi(address.substr(address.rfind(':') + 1), &port));
+    at.sin_port = htons(static_cast<uint16_t>(port));
+    PICKET_CHECK(bind(fd_, reinterpret_cast<sockaddr*>(&at), sizeof(at)) == 0);
+    PICKET_CHECK(listen(fd_, 100) == 0);
+    thread_ = std::thread([this] {
+      for (int fd = 0; (fd = accept(fd_, nullptr, nullptr)) >= 0;) close(fd);
+    });
+  }
+  ~ClosesAtOnce() {
+    shutdown(fd_, SHUT_RDWR);
+    thread_.join();
+    close(fd_);
+  }
+
+ private:
+  const int fd_;
+  std::thread thread_;
+};
+
+TEST_F(DnsTest, ANameThatNeedsTcpDisturbsNoOther) {
+  const ClosesAtOnce tcp(dns_.address());
+  std::vector<TransferRequest> requests;
+  requests.push_back(To("silent.test", absl::Milliseconds(700)));
+  for (int i = 0; i < 10; ++i) requests.push_back(To("cut.test"));
+  const auto results = runner_.RunAll(std::move(requests));
+  EXPECT_EQ(Name(results[0].reason), "dns_timeout") << results[0].message;
+  for (size_t i = 1; i < results.size(); ++i) {
+    EXPECT_EQ(Name(results[i].reason), "dns_server_failure") << results[i].message;
+  }
+  // Its first try is not over yet.
+  const std::vector<std::string> asked = dns_.questions();
+  EXPECT_EQ(std::count(asked.begin(), asked.end(), "silent.test/1"), 1);
+}
+
+TEST_F(DnsTest, QuestionsByTcpAreBounded) {
+  const size_t most = DefaultEngineLimits().dns_tcp_questions;
+  const auto run = [this](size_t count) {
+    std::vector<TransferRequest> requests;
+    for (size_t i = 0; i < count; ++i) requests.push_back(To("cut.test"));
+    size_t own_fault = 0;
+    for (const TransferResult& result : runner_.RunAll(std::move(requests))) {
+      own_fault += result.reason == v1::FailureReason::agent_resources;
+    }
+    return own_fault;
+  };
+  EXPECT_EQ(run(most / 4), 0u);
+  EXPECT_GT(run(most * 4), 0u);
+  EXPECT_EQ(run(1), 0u);
 }
 
 TEST(DnsServersTest, MustBeAddresses) {
