@@ -129,6 +129,16 @@ std::string HtmlEncodingOf(absl::string_view body, absl::string_view content_typ
   return IsValidUtf8(body) ? "UTF-8" : "ISO-8859-1";
 }
 
+std::string XmlEncodingOf(absl::string_view body, absl::string_view content_type) {
+  // The mark at the start of UTF-16 is no UTF-8 either.
+  const bool marked = absl::StartsWith(body, "\xfe\xff") || absl::StartsWith(body, "\xff\xfe");
+  const bool declared = absl::StartsWith(body, "<?xml") &&
+                        absl::StrContains(body.substr(0, body.find("?>")), "encoding");
+  if (marked || declared || IsValidUtf8(body)) return "";
+  std::string encoding = HtmlEncodingOf(body, content_type);
+  return encoding == CharsetOf(content_type) ? encoding : "";  // no guesses
+}
+
 // libxml2 reads HTML's names in pieces of this many characters: what is left of a longer one
 // begins another attribute.
 constexpr int kHtmlNamePiece = 100;

@@ -29,6 +29,10 @@ MarkupKind MarkupKindOf(absl::string_view body, absl::string_view content_type);
 // that is one that reads ASCII as ASCII, else UTF-8 if it is, else ISO-8859-1.
 std::string HtmlEncodingOf(absl::string_view body, absl::string_view content_type);
 
+// The same of an XML body that says nothing of it itself: the `charset` of its Content-Type
+// (RFC 7303, section 3.2). Empty if the parser finds out alone, from the body.
+std::string XmlEncodingOf(absl::string_view body, absl::string_view content_type);
+
 // At least as many as libxml2 would find attributes in any one start tag of `body`; counted
 // up to `enough`. It compares each attribute of a tag with all before it, so that a tag of
 // 100,000 takes it 17 s.

@@ -75,7 +75,8 @@ bool MayHoldNul(absl::string_view text) {
   return false;
 }
 
-absl::StatusOr<std::unique_ptr<XPathDocument>> ParseXml(absl::string_view text) {
+absl::StatusOr<std::unique_ptr<XPathDocument>> ParseXml(absl::string_view text,
+                                                        absl::string_view content_type) {
   if (absl::StrContains(text, '\0') && !MayHoldNul(text)) {
     return absl::InvalidArgumentError("the body is not well-formed XML: it holds a NUL");
   }
@@ -86,9 +87,10 @@ absl::StatusOr<std::unique_ptr<XPathDocument>> ParseXml(absl::string_view text) 
   parser->sax->entityDecl = nullptr;
   parser->sax->unparsedEntityDecl = nullptr;
   parser->sax->attributeDecl = nullptr;
-  xmlDocPtr doc =
-      xmlCtxtReadMemory(parser.get(), text.data(), static_cast<int>(text.size()), nullptr, nullptr,
-                        XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
+  const std::string encoding = XmlEncodingOf(text, content_type);
+  xmlDocPtr doc = xmlCtxtReadMemory(parser.get(), text.data(), static_cast<int>(text.size()),
+                                    nullptr, encoding.empty() ? nullptr : encoding.c_str(),
+                                    XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING);
   if (doc != nullptr) return std::make_unique<Document>(doc);
   if (HitBound(parser->lastError)) return TooMuch();
   return absl::InvalidArgumentError(
@@ -218,7 +220,7 @@ absl::StatusOr<std::unique_ptr<XPathDocument>> XPathDocument::Parse(
     return absl::ResourceExhaustedError(
         absl::StrCat("an element of the body has more than ", most, " attributes"));
   }
-  return kind == MarkupKind::kXml ? ParseXml(text) : ParseHtml(text, content_type);
+  return kind == MarkupKind::kXml ? ParseXml(text, content_type) : ParseHtml(text, content_type);
 }
 
 absl::StatusOr<std::shared_ptr<const XPath>> XPath::Compile(absl::string_view text) {

@@ -128,6 +128,21 @@ TEST(XPathTest, ReadsThePagesOwnCharset) {
   EXPECT_THAT(Nodes(Find("//p", "<p>caf\xc3\xa9</p>", "text/html")), ElementsAre("caf\xc3\xa9"));
 }
 
+TEST(XPathTest, XmlThatNamesNoCharsetHasThatOfItsContentType) {
+  const char* latin = "application/xml; charset=iso-8859-1";
+  EXPECT_THAT(Nodes(Find("//p", "<p>caf\xe9</p>", latin)), ElementsAre("caf\xc3\xa9"));
+  EXPECT_THAT(Nodes(Find("//p", "<?xml version='1.0'?><p>caf\xe9</p>", latin)),
+              ElementsAre("caf\xc3\xa9"));
+  EXPECT_THAT(Nodes(Find("//p", "<p>caf\xc3\xa9</p>", latin)), ElementsAre("caf\xc3\xa9"));
+  // What the body says of itself stands.
+  EXPECT_THAT(Nodes(Find("//p", "<?xml version='1.0' encoding='iso-8859-5'?><p>\xd0</p>", latin)),
+              ElementsAre("\xd0\xb0"));
+  for (const char* type :
+       {"application/xml", "application/xml; charset=utf-8", "application/xml; charset=x-own"}) {
+    EXPECT_FALSE(Find("//p", "<p>caf\xe9</p>", type).ok()) << type;
+  }
+}
+
 TEST(XPathTest, OneExpressionServesManyThreads) {
   ASSERT_OK_AND_ASSIGN(auto xpath, XPath::Compile("//li"));
   std::vector<std::thread> threads;
