@@ -65,11 +65,14 @@ TEST_F(TransferTest, ALoopThatLooksLateStillKnowsWhenTheAnswerCame) {
   for (int round = 0; round < 3; ++round) {
     std::atomic<int64_t> written_ns{0};
     std::atomic<bool> asked{false}, busy{false};
-    server_->On("/ok", [&](ScriptedConnection& c, const std::string&) {
+    const auto over = std::make_shared<std::atomic<bool>>(false);
+    server_->On("/ok", [&, over](ScriptedConnection& c, const std::string&) {
       asked = true;
       while (!busy) std::this_thread::yield();
       c.Write("HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello");
       written_ns.store(EventLoop::ReadClockNs());
+      // The kernel joins the FIN to the answer that waits, and keeps the later time.
+      while (!*over) std::this_thread::yield();
     });
     int64_t start_ns = 0;
     TransferResult result;
@@ -90,6 +93,7 @@ TEST_F(TransferTest, ALoopThatLooksLateStillKnowsWhenTheAnswerCame) {
       runner_.loop()->StartTransfer(session.get(), To("/ok"), [&](TransferResult got) {
         result = std::move(got);
         session.reset();
+        *over = true;
         done.Raise();
       });
       runner_.loop()->Post(look);
