@@ -314,10 +314,10 @@ void Transfer::CollectTimes() {
     times.connect = Micros(connect_start_ns_, connect_end_ns_);
   }
   int64_t ready_ns = std::max({start_ns_, dns_end_ns_, connect_end_ns_});
-  const bool shook = tls_ != nullptr && !result_.reused && tls_->done();
-  if (shook) {
-    times.tls = Micros(tls_->start_ns(), tls_->done_ns());
-    ready_ns = std::max(ready_ns, tls_->done_ns());
+  const TlsHandshake* tls = challenged_tls_ != nullptr ? challenged_tls_.get() : tls_.get();
+  if (tls != nullptr && !result_.reused && tls->done()) {
+    times.tls = Micros(tls->start_ns(), tls->done_ns());
+    ready_ns = std::max(ready_ns, tls->done_ns());
   }
   if (send_end_ns_ != 0 && all_sent()) times.send = Micros(ready_ns, send_end_ns_);
   if (first_byte_ns_ != 0) {

@@ -52,12 +52,17 @@ curl_socket_t Transfer::OnOpenSocket(curl_sockaddr* address) {
     claimed_ = false;
     result_.reused = false;
     surplus_ = false;
-    tls_.reset();
     result_.request_head.clear();
     head_sent_ = false;
     body_sent_ = 0;
-    connect_start_ns_ = EventLoop::ReadClockNs();
-    connect_end_ns_ = 0;
+    if (challenged) {
+      repeated_ = true;
+      challenged_tls_ = std::move(tls_);
+    } else {
+      connect_start_ns_ = EventLoop::ReadClockNs();
+      connect_end_ns_ = 0;
+    }
+    tls_.reset();
   }
   sockaddr_storage to;
   address->addrlen = FillSockaddr(address_, port_, &to);
@@ -87,13 +92,14 @@ void Transfer::OnDebug(curl_infotype type, const char* data, size_t size) {
       // The CONNECT to a proxy is not the request.
       if (proxied_ && target_.https && (tls_ == nullptr || !tls_->done())) return;
       if (head_sent_) {  // a second request, after a challenge
+        repeated_ = true;
         result_.request_head.clear();
         head_sent_ = false;
         body_sent_ = 0;
       }
       result_.request_head.append(data, size);
       head_sent_ = absl::EndsWith(result_.request_head, "\r\n\r\n");
-      send_end_ns_ = EventLoop::ReadClockNs();
+      if (!repeated_) send_end_ns_ = EventLoop::ReadClockNs();
       if (std::exchange(acknowledges_late_, false)) AcknowledgeAtOnce(fd_);
       first_byte_ns_ = 0;
       if (connect_start_ns_ != 0 && connect_end_ns_ == 0) {
@@ -105,7 +111,7 @@ void Transfer::OnDebug(curl_infotype type, const char* data, size_t size) {
     case CURLINFO_DATA_OUT:
       if (!head_sent_) return;
       body_sent_ += size;
-      if (!head_.complete()) send_end_ns_ = EventLoop::ReadClockNs();
+      if (!head_.complete() && !repeated_) send_end_ns_ = EventLoop::ReadClockNs();
       return;
     case CURLINFO_DATA_IN: {
       raw_bytes_ += size;

@@ -165,6 +165,10 @@ class Transfer : private CurlUser {
     int64_t first_ns = 0, last_ns = 0;
     bool all = false;  // there was no more
   } came_;
+  // Sent again after a challenge: that one's exchange is time to the first byte, with what
+  // connection and handshake it took.
+  bool repeated_ = false;
+  std::shared_ptr<TlsHandshake> challenged_tls_;  // of the connection that the challenge ended
   bool dns_asked_ = false;
   bool head_sent_ = false;
   uint64_t body_sent_ = 0;

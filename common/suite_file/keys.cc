@@ -121,7 +121,7 @@ const Type kSigV4{.kind = K::kObject,
 const Key kAuthKeys[] = {
     {"basic", &kBasic, "RFC 7617."},
     {"bearer", &kFilled, "The token (RFC 6750)."},
-    {"digest", &kBasic, "RFC 7616."},
+    {"digest", &kBasic, "RFC 7616. The exchange of the challenge is time to the first byte."},
     {"aws_sigv4", &kSigV4, "AWS Signature Version 4. `session_token` may be left out."},
 };
 const ObjectSpec kAuthSpec{"auth", "auth", kAuthKeys, "basic bearer digest aws_sigv4"};
@@ -213,7 +213,7 @@ const Key kStepKeys[] = {
     {"request", &kRequest, "What is sent.", "", true},
     {"expect", &kExpect, "What must hold of the answer."},
     {"extract", &kExtracts, "Variables taken from the answer."},
-    {"always", &kBool, "Runs whatever happened before it.", "false"},
+    {"always", &kBool, "Runs whatever happened before it. After a failure all of these have 10 s at least, whatever the timeout.", "false"},
     {"allow_failure", &kBool, "Its failure does not fail the test.", "false"},
 };
 const ObjectSpec kStepSpec{"step", "a step", kStepKeys};

@@ -292,6 +292,35 @@ TEST_F(TransferConnectionsTest, DigestConnectsAgainWhenTheServerClosedAfterTheCh
   EXPECT_EQ(server_->connections(), 2);
 }
 
+TEST_F(TransferConnectionsTest, AChallengeIsTimeToTheFirstByte) {
+  constexpr absl::Duration kPause = absl::Milliseconds(30);
+  const auto challenge = [kPause](absl::string_view close) {
+    return [kPause, close](ScriptedConnection& c, const std::string& head) {
+      if (absl::StrContains(head, "Authorization: Digest")) {
+        c.Write("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nin");
+        return;
+      }
+      c.Pause(kPause);
+      c.Write(absl::StrCat(
+          "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"r\", nonce=\"abc\"\r\n",
+          "Content-Length: 0\r\n", close, "\r\n"));
+    };
+  };
+  server_->On("/keep-challenge", challenge(""));
+  server_->On("/challenge", challenge("Connection: close\r\n"));
+  for (const char* path : {"/keep-challenge", "/challenge"}) {
+    TransferRequest request = To(path);
+    request.digest = {"user", "pass"};
+    const TransferResult result = runner_.Run(request);
+    EXPECT_EQ(result.body, "in") << path << ": " << result.message;
+    const PhaseTimes& times = result.times;
+    EXPECT_GE(times.first_byte.value_or(0), absl::ToInt64Microseconds(kPause)) << path;
+    const int64_t sum = int64_t{times.connect.value_or(0)} + times.send.value_or(0) +
+                        times.first_byte.value_or(0) + times.transfer.value_or(0);
+    EXPECT_LE(sum, int64_t{times.total} + 4) << path;  // each rounded to a microsecond
+  }
+}
+
 TEST_F(TransferConnectionsTest, WrongDigestCredentialsEndWithTheChallenge) {
   server_->On("/keep-no", [](ScriptedConnection& c, const std::string&) {
     c.Write(
