@@ -70,7 +70,8 @@ struct TransferRequest {
   absl::Duration timeout = absl::Seconds(30);
 };
 
-// Microseconds of each phase; absent = it did not happen (or was not reached).
+// Microseconds of each phase; absent = it did not happen (or was not reached). The exchange of a
+// digest challenge is time to the first byte, with what connection and handshake it took.
 struct PhaseTimes {
   std::optional<uint32_t> dns, connect, tls, send, first_byte, transfer;
   uint32_t total = 0;
